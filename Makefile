@@ -1,0 +1,119 @@
+# linli: `make run` and `make check` are all a newcomer needs; `make help` lists
+# the rest. A new file under src/, src/domain/, openapi/, sql/ or tests/unit/
+# needs no edit here.
+
+SAN ?=
+B := build/$(if $(SAN),san,rel)
+V ?=
+Q := $(if $(V),,@)
+
+CC := gcc
+# -isystem for the libraries: their headers are not held to our warnings.
+PKGS := jansson libevent libevent_pthreads libevent_openssl libpq libjwt \
+	libsodium libcrypto libconfuse libsystemd libpcre2-8
+CPPFLAGS += -D_GNU_SOURCE -Iinclude \
+	$(patsubst -I%,-isystem %,$(shell pkg-config --cflags-only-I $(PKGS) 2>/dev/null))
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wmissing-prototypes -Werror
+CFLAGS += -std=c11 -g -fno-omit-frame-pointer -fstack-protector-strong $(WARN) \
+	$(if $(SAN),-O1 -fsanitize=address$(,)undefined -fno-sanitize-recover=undefined,-O2 -D_FORTIFY_SOURCE=2)
+LDFLAGS += -pie -Wl,-z,relro,-z,now \
+	$(if $(SAN),-fsanitize=address$(,)undefined)
+CFLAGS += -fPIE
+LDLIBS += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
+, := ,
+
+OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out src/main.c,$(wildcard src/*.c src/domain/*.c)))
+UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+EMBEDDED := $(wildcard sql/migrations/*.sql sql/queries/*.sql)
+
+.PHONY: all run check unit lint bench deps clean format help install
+.SECONDARY:
+
+all: $(B)/linlid $(B)/linlid-image
+
+help:
+	@echo 'make run      install what is missing, build, serve the demo on PORT (8080)'
+	@echo 'make check    all tests, under ASan and UBSan'
+	@echo 'make          build $(B)/linlid'
+	@echo 'make unit     only the C unit tests     make lint    only the lints'
+	@echo 'make deps     install what is missing   make format  clang-format the tree'
+	@echo 'make bench    measure                   make clean   remove build/'
+
+deps:
+	$(Q)sh .ci/deps run
+
+run:
+	$(Q)sh .ci/deps run
+	$(Q)$(MAKE) --no-print-directory -j all
+	$(Q)exec sh sql/demo/run.sh $(B)
+
+check:
+	$(Q)sh .ci/deps check
+	$(Q)$(MAKE) --no-print-directory -j SAN=1 all unit-build
+	$(Q)exec sh tests/check.sh build/san
+
+unit-build: $(UNIT)
+unit: $(UNIT)
+	$(Q)for t in $(UNIT); do $$t || exit 1; done
+lint:
+	$(Q)/usr/bin/python3 tests/lint.py
+
+bench:
+	$(Q)sh .ci/deps bench
+	$(Q)$(MAKE) --no-print-directory -j all
+	$(Q)exec sh tests/bench/run.sh $(B)
+
+format:
+	$(Q)clang-format -i $(wildcard src/*.[ch] src/domain/*.[ch] src/image/*.[ch] include/*.h tests/unit/*.c)
+
+clean:
+	rm -rf build
+
+$(B)/linlid: $(B)/src/main.o $(B)/liblinli.a
+	@echo "  LINK $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(B)/src/main.o -Wl,--whole-archive $(B)/liblinli.a -Wl,--no-whole-archive $(LDLIBS)
+
+$(B)/liblinli.a: $(OBJ) $(B)/embed.o
+	$(Q)rm -f $@
+	$(Q)ar rcs $@ $^
+
+# Photos are re-encoded in a process of their own, so that hostile images meet
+# no server memory; only this one links libvips.
+$(B)/linlid-image: src/image/main.c
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	$(Q)$(CC) $(CPPFLAGS) $(shell pkg-config --cflags vips 2>/dev/null | sed 's/-I/-isystem /g') $(CFLAGS) $(LDFLAGS) -o $@ $< $(shell pkg-config --libs vips 2>/dev/null)
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC   $<"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/unit/%: tests/unit/%.c $(B)/liblinli.a
+	@mkdir -p $(@D)
+	@echo "  TEST $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(B)/liblinli.a $(LDLIBS) -lcmocka
+
+build/openapi.json: openapi/bundle.py $(wildcard openapi/*.yaml)
+	@mkdir -p $(@D)
+	@echo "  YAML $@"
+	$(Q)/usr/bin/python3 openapi/bundle.py openapi > $@.tmp && mv $@.tmp $@
+
+# One assembler file carries all embedded files by .incbin (see embed.h).
+$(B)/embed.S: build/openapi.json $(EMBEDDED) Makefile
+	@mkdir -p $(@D)
+	$(Q){ \
+	  echo '.section .rodata'; n=0; \
+	  for f in build/openapi.json $(EMBEDDED); do n=$$((n+1)); \
+	    echo ".balign 16"; echo ".Lf$$n: .incbin \"$$f\""; echo ".Le$$n: .byte 0"; \
+	    echo ".Ln$$n: .asciz \"$${f#*/}\""; \
+	  done; \
+	  echo '.section .data.rel.ro,"aw"'; echo '.balign 8'; \
+	  echo '.globl embedded_files'; echo '.type embedded_files, @object'; echo 'embedded_files:'; \
+	  i=0; while [ $$i -lt $$n ]; do i=$$((i+1)); echo ".quad .Ln$$i, .Lf$$i, .Le$$i"; done; \
+	  echo '.quad 0, 0, 0'; echo '.size embedded_files, .-embedded_files'; \
+	  echo '.section .note.GNU-stack,"",@progbits'; } > $@
+$(B)/embed.o: $(B)/embed.S
+	$(Q)$(CC) -c -o $@ $<
+
+-include $(OBJ:.o=.d) $(B)/src/main.d $(UNIT:=.d)

@@ -1,0 +1,13 @@
+/* Content-addressed storage of bytes; a folder today, an object store later.
+ * Blocking: call from an offload thread. */
+#ifndef LINLI_BLOB_H
+#define LINLI_BLOB_H
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Stores under hex SHA-256; durable (file and folder fsynced) on true. */
+bool blob_put(const void *bytes, size_t len, char hash[65]);
+/* Opens for reading; -1 when absent. *size in bytes. */
+int blob_open(const char *hash, size_t *size);
+bool blob_delete(const char *hash);
+#endif

@@ -1,0 +1,36 @@
+/* Every setting, from one table in config.c; file format libconfuse with
+ * ${ENV:-default}. `linlid --help` and systemd/linlid.conf list the same. */
+#ifndef LINLI_CONFIG_H
+#define LINLI_CONFIG_H
+#include <stdbool.h>
+#include <stdio.h>
+
+struct config {
+	char *listen;          /* "127.0.0.1:8080", "[::]:8080", "unix:/path" */
+	long workers;          /* 0 = one a core */
+	char *database;        /* libpq conninfo of role linli_app */
+	char *database_owner;  /* … of linli_owner, for migrate */
+	char *database_jobs;   /* … of linli_job */
+	long database_connections; /* a worker */
+	long statement_timeout_ms;
+	char *keys_dir;        /* signing keys and the data key */
+	char *data_dir;        /* photos */
+	char *issuer;          /* iss of the tokens */
+	char *audience;        /* aud of the tokens */
+	long access_token_seconds;
+	long refresh_token_seconds;
+	long max_body_bytes;
+	long max_photo_bytes;
+	long max_photo_pixels;
+	long request_timeout_s;
+	long drain_seconds;
+	long job_interval_ms;
+	char *log_level;
+};
+
+extern struct config config;
+
+/* path NULL: defaults only. On failure prints file, line and reason, false. */
+bool config_load(const char *path) __attribute__((warn_unused_result));
+void config_describe(FILE *out); /* name, default, meaning: a line each */
+#endif

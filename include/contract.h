@@ -1,0 +1,83 @@
+/* The OpenAPI 3.1 bundle as the program's table: routes, roles, parameters,
+ * bodies, replies. Loaded once before the workers fork; read-only after. */
+#ifndef LINLI_CONTRACT_H
+#define LINLI_CONTRACT_H
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include "schema.h"
+#include "uri.h"
+
+enum role {
+	ROLE_RESIDENT = 1,
+	ROLE_GRID_LEAD = 2,
+	ROLE_COMMUNITY = 4,
+	ROLE_STREET = 8,
+};
+unsigned role_bit(const char *name); /* 0 = no such role */
+const char *role_name(unsigned bit);
+
+enum param_in { IN_PATH, IN_QUERY, IN_HEADER };
+
+struct param {
+	const char *name; /* as in the contract */
+	char *bind;       /* snake_case name in queries: If-Match → if_match */
+	enum param_in in;
+	bool required;
+	const struct schema *schema;
+};
+
+struct operation {
+	const char *id;     /* operationId */
+	const char *method; /* GET, POST … */
+	const char *path;   /* template */
+	const char *source; /* "tickets.yaml:41" */
+	size_t segment_count;
+	const char *segments[16]; /* literal, or NULL where a path parameter is */
+	bool public_;             /* security: [] */
+	unsigned roles;           /* bits of enum role */
+	size_t param_count;
+	struct param *params;
+	bool has_body, body_required;
+	const struct schema *body;   /* application/json; NULL if raw media only */
+	size_t media_count;          /* other accepted content types */
+	const char *media[8];
+	size_t max_body;             /* x-max-body, bytes; 0 = config */
+	int status;                  /* the one 2xx */
+	const struct schema *reply;  /* application/json of it, or NULL */
+	bool reply_list;             /* {"items": …, "next": …} */
+	const struct schema *reply_item; /* of items, when reply_list */
+	bool idempotent;             /* takes Idempotency-Key */
+	bool conditional;            /* takes If-Match (required) */
+	bool personal;               /* anything behind a token: no-store */
+	const struct query *query;   /* filled by query_attach(), may be NULL */
+	const struct hook *hook;     /* filled by hook_attach(), may be NULL */
+	size_t index;                /* position, for metrics */
+};
+
+struct contract {
+	json_t *doc;
+	const char *text; /* what /openapi.json serves, byte for byte */
+	size_t text_len;
+	size_t operation_count;
+	struct operation *operations;
+};
+
+/* text: the embedded bundle. On any fault prints "file:line: why" and NULL. */
+struct contract *contract_load(const char *text, size_t len);
+const struct operation *contract_find(const struct contract *c, const char *id);
+
+/* problems.yaml in the bundle ("x-problems"): status and sentence of a code,
+ * lang "zh" or "en". False when the code is unknown. */
+bool contract_problem(const struct contract *c, const char *code, int *status,
+		      const char *lang, const char **sentence);
+
+/* Route: ROUTE_OK sets *op and values[] (the path parameters' texts in order
+ * of appearance); ROUTE_METHOD sets *allow ("GET, POST, OPTIONS"). HEAD finds
+ * GET. A literal segment wins over a parameter. */
+enum route_result { ROUTE_OK, ROUTE_NONE, ROUTE_METHOD };
+enum route_result route_find(const struct contract *c, const char *method,
+			     const struct uri *uri, struct arena *a,
+			     const struct operation **op,
+			     const char *values[16], const char **allow);
+#endif

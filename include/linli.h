@@ -1,0 +1,15 @@
+/* All that domain code (src/domain) sees of the core. */
+#ifndef LINLI_H
+#define LINLI_H
+#include "arena.h"
+#include "blob.h"
+#include "config.h"
+#include "encode.h"
+#include "log.h"
+#include "multipart.h"
+#include "offload.h"
+#include "request.h"
+#include "seal.h"
+#include "supervise.h"
+#include "text.h"
+#endif

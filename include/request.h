@@ -1,0 +1,90 @@
+/* One request from evhttp's callback to the last log line. */
+#ifndef LINLI_REQUEST_H
+#define LINLI_REQUEST_H
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include "arena.h"
+#include "contract.h"
+#include "db.h"
+#include "query.h"
+#include "token.h"
+
+struct worker; /* supervise.h */
+
+struct request {
+	struct evhttp_request *ev;
+	struct evhttp_connection *conn;
+	struct worker *worker;
+	struct arena *arena;
+	const struct operation *op; /* NULL until routed */
+	struct uri uri;
+	const char *path_values[16];
+	json_t **param_values;      /* by op->params index, NULL = absent */
+	char id[37];                /* request id, also X-Request-Id */
+	const char *lang;           /* "zh" or "en" */
+	const char *address;        /* client's */
+	bool has_actor;
+	struct claims actor;
+	json_t *body;               /* checked, defaults applied */
+	const unsigned char *raw;   /* whole body as received */
+	size_t raw_len;
+	const char *content_type;   /* media type, lower case, no parameters */
+	const char *idem_key;       /* checked, or NULL */
+	char idem_hash[65];
+	char new_id[37], new_id2[37];
+	int retries;
+	struct bound *bound;        /* request_bind() list */
+	struct db_job job;
+	struct evbuffer *out;
+	int status;
+	const char *code;           /* of a problem, for the log */
+	int64_t start_us, db_us;
+	bool gone, answered;        /* client hung up; reply sent */
+	struct event *close_event;
+	void *hook_data;
+};
+
+/* A hook: C where data cannot express the behaviour. Each function returns
+ * one of the verbs' values below. */
+enum { NEXT = 0, DONE = 1, PENDING = 2 };
+
+struct hook {
+	const char *operation;
+	const char *binds[8];       /* :names it provides, NULL-terminated */
+	/* before the query (or instead of it, returning DONE or PENDING);
+	 * PENDING must later call request_resume() or a reply verb */
+	int (*before)(struct request *rq);
+	/* after a clean Sync, instead of the encoder; row 0 may be missing */
+	int (*reply)(struct request *rq, PGresult *res);
+	/* raw body in any size up to the operation's limit is in rq->raw */
+};
+
+extern const struct hook *const all_hooks[]; /* src/domain/hooks.c */
+bool hook_attach(struct contract *c) __attribute__((warn_unused_result));
+
+/* evhttp's generic callback; arg is the worker. */
+void request_begin(struct evhttp_request *ev, void *arg);
+
+/* Verbs of a hook; all return DONE. code is one of openapi/problems.yaml. */
+int fail(struct request *rq, const char *code);
+int fail_at(struct request *rq, const char *code, const char *pointer);
+int reply_json(struct request *rq, int status, json_t *body); /* steals body */
+int reply_bytes(struct request *rq, int status, const char *type,
+		const void *bytes, size_t len);
+int reply_empty(struct request *rq, int status);
+int reply_header(struct request *rq, const char *name, const char *value);
+/* Text of a checked parameter or body field, NULL if absent. */
+const char *arg(struct request *rq, const char *name);
+json_t *arg_json(struct request *rq, const char *name);
+/* Value for a :name the hook declares; text copied into the arena. */
+void request_bind(struct request *rq, const char *name, const char *text);
+/* After PENDING: runs the operation's query (NEXT of before). */
+void request_resume(struct request *rq);
+/* Run another named query in its own segment with enter() first when there is
+ * an actor; then(rq, res) with res NULL on failure (a problem was sent). */
+int request_query(struct request *rq, const char *query,
+		  int (*then)(struct request *rq, PGresult *res));
+#endif
