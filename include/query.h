@@ -30,7 +30,7 @@ enum context {
 };
 
 struct statement {
-	char *sql;   /* with $1…, prefixed by "/* file: query *" "/" */
+	char *sql;   /* with $1…, prefixed by a comment naming file and query */
 	char name[64]; /* of the prepared statement: getTicket_1 */
 	size_t bind_count;
 	struct bind *binds;
