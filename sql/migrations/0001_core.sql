@@ -1,0 +1,357 @@
+-- core: who is asking, errors, ids, clock, numbers, idempotency, events.
+-- Run by linli_owner, one statement at a time.
+create schema if not exists core;
+
+-- Nothing is anybody's by default: each grant below is written out.
+alter default privileges revoke execute on functions from public;
+grant usage on schema core to linli_app, linli_job, linli_matcher;
+
+---------------------------------------------------------------- context
+-- Transaction-local settings, made by core.enter(). A setting once made reads
+-- '' in later transactions of the connection, hence nullif. All of these are
+-- inlined by the planner; keep them single SELECTs.
+
+create function core.actor() returns uuid
+language sql stable parallel safe
+return nullif(current_setting('linli.actor', true), '')::uuid;
+comment on function core.actor() is 'Account of the caller; null outside a context and for system.';
+
+create function core.role() returns text
+language sql stable parallel safe
+return nullif(current_setting('linli.role', true), '');
+comment on function core.role() is 'resident | grid_lead | community | street | system; null outside a context.';
+
+create function core.street() returns integer
+language sql stable parallel safe
+return nullif(current_setting('linli.street', true), '')::integer;
+comment on function core.street() is 'Street number (grid.street.id) of the caller; null outside a context.';
+
+create function core.scopes() returns text[]
+language sql stable parallel safe
+return nullif(current_setting('linli.scopes', true), '')::text[];
+comment on function core.scopes() is 'Grid paths the caller answers for, each ending in /; null outside a context.';
+
+create function core.path_end(path text) returns text
+language sql immutable strict parallel safe
+return left(path, -1) || '0';
+comment on function core.path_end(text) is
+	'Exclusive upper bound of the subtree of a path: path >= p and path < core.path_end(p), in C collation (''/'' + 1 = ''0'').';
+
+create function core.scope_ranges() returns table (lo text, hi text)
+language sql stable parallel safe rows 2
+as $$select s, left(s, -1) || '0' from unnest(nullif(current_setting('linli.scopes', true), '')::text[]) s$$;
+comment on function core.scope_ranges() is
+	'The caller''s scopes as half-open path ranges, to join laterally: an index path that policies cannot give.';
+
+create function core.may_see(path text, owner_id uuid, is_public boolean) returns boolean
+language sql stable parallel safe
+return case nullif(current_setting('linli.role', true), '')
+	when 'street' then true
+	when 'system' then true
+	when 'community' then path ^@ any (nullif(current_setting('linli.scopes', true), '')::text[])
+	when 'grid_lead' then path ^@ any (nullif(current_setting('linli.scopes', true), '')::text[])
+	when 'resident' then is_public
+		or owner_id = nullif(current_setting('linli.actor', true), '')::uuid
+	else false end;
+comment on function core.may_see(text, uuid, boolean) is
+	'The one rule of visibility inside a street, for policies (beside street_id = core.street()): street and system all, community and grid_lead their subtrees, a resident what is public or their own.';
+
+create function core.may_see_private(path text, owner_id uuid) returns boolean
+language sql stable parallel safe
+return case nullif(current_setting('linli.role', true), '')
+	when 'street' then true
+	when 'system' then true
+	when 'community' then path ^@ any (nullif(current_setting('linli.scopes', true), '')::text[])
+	when 'grid_lead' then path ^@ any (nullif(current_setting('linli.scopes', true), '')::text[])
+	when 'resident' then owner_id = nullif(current_setting('linli.actor', true), '')::uuid
+	else false end;
+comment on function core.may_see_private(text, uuid) is
+	'As core.may_see, for what is never public: staff in scope, or the owner.';
+
+---------------------------------------------------------------- clock
+create function core.now() returns timestamptz
+language sql stable parallel safe
+return now() + coalesce(nullif(current_setting('linli.clock_offset', true), '')::interval, interval '0');
+comment on function core.now() is
+	'The only clock: start of the transaction, moved by the interval in setting linli.clock_offset (tests).';
+
+create function core.today() returns date
+language sql stable parallel safe
+return (core.now() at time zone 'Asia/Shanghai')::date;
+comment on function core.today() is 'Today''s date in Chengdu.';
+
+---------------------------------------------------------------- errors
+create function core.fail(status integer, code text, pointer text default null) returns void
+language plpgsql
+as $$
+begin
+	if pointer is null then
+		raise exception using errcode = 'LN' || status, message = code;
+	end if;
+	raise exception using errcode = 'LN' || status, message = code, hint = pointer;
+end
+$$;
+comment on function core.fail(integer, text, text) is
+	'Ends the request: HTTP status, code of openapi/problems.yaml, JSON pointer of the field at fault.';
+
+---------------------------------------------------------------- ids
+create function core.new_id(street integer) returns uuid
+language sql volatile parallel safe
+as $$
+	select (lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0')
+		|| '8' || lpad(to_hex(street & 4095), 3, '0')
+		|| to_hex(128 | (((street >> 12) & 15) << 2) | (get_byte(decode(right(r, 2), 'hex'), 0) & 3))
+		|| substr(r, 17, 14))::uuid
+	from (select replace(gen_random_uuid()::text, '-', '')) x (r)
+$$;
+comment on function core.new_id(integer) is
+	'UUIDv8: 48 bits Unix ms; street number, 12 low bits after the version, 4 high bits after the variant; 58 random bits. As uuid_make() in C.';
+
+create function core.street_of(id uuid) returns integer
+language sql immutable strict parallel safe
+return ('x' || translate(substr(id::text, 16, 3), '-', ''))::bit(12)::integer
+	| (((('x' || substr(id::text, 20, 2))::bit(8)::integer >> 2) & 15) << 12);
+comment on function core.street_of(uuid) is 'Street number inside an id.';
+
+---------------------------------------------------------------- personal text
+create function core.mask_text(t text) returns text
+language sql immutable strict parallel safe
+return regexp_replace(regexp_replace(regexp_replace(t,
+	'(?<![0-9０-９])([1-9１-９][0-9０-９]{2})[0-9０-９]{3}(?:[1１][9９]|[2２][0０])[0-9０-９]{9}[0-9０-９XxＸｘ](?![0-9０-９])',
+	'\1***************', 'g'),
+	'(?<![0-9０-９])([1１][3-9３-９][0-9０-９])[ -]?[0-9０-９]{4}[ -]?([0-9０-９]{4})(?![0-9０-９])',
+	'\1****\2', 'g'),
+	'(?<![0-9０-９])([0０][0-9０-９]{2,3})[ -]?[0-9０-９]{3,4}([0-9０-９]{4})(?![0-9０-９])',
+	'\1****\2', 'g');
+comment on function core.mask_text(text) is
+	'Free text with mainland mobile numbers (138****5678), landlines and resident ID numbers masked, full-width digits too.';
+
+---------------------------------------------------------------- region
+create table core.region (
+	code text not null,
+	level text not null check (level in ('district', 'street', 'community')),
+	name text not null,
+	valid_from date not null default '2000-01-01',
+	valid_to date check (valid_to > valid_from),
+	primary key (code, valid_from)
+);
+comment on table core.region is
+	'class: reference. Statistical division codes (6, 9 or 12 digits); codes change, so rows hold from valid_from until before valid_to.';
+
+---------------------------------------------------------------- transitions
+create table core.transition (
+	machine text not null,
+	from_state text not null default '',
+	action text not null,
+	to_state text not null,
+	roles text[] not null,
+	guard text,
+	primary key (machine, from_state, action)
+);
+comment on table core.transition is
+	'class: reference. State machines as data. from_state '''' = creation; to_state = from_state means no move; guard names a rule the function of the action checks.';
+
+---------------------------------------------------------------- counters
+create table core.counter (
+	street_id integer not null,
+	name text not null,
+	year integer not null,
+	value integer not null check (value > 0),
+	primary key (street_id, name, year)
+);
+comment on table core.counter is
+	'class: street. Last number given per street, series and year (Asia/Shanghai).';
+alter table core.counter enable row level security;
+alter table core.counter force row level security;
+create policy street on core.counter using (street_id = core.street());
+
+create function core.next_number(street integer, name text) returns integer
+language sql volatile
+as $$
+	insert into core.counter as c (street_id, name, year, value)
+	values ($1, $2, extract(year from core.today())::integer, 1)
+	on conflict on constraint counter_pkey do update set value = c.value + 1
+	returning value
+$$;
+comment on function core.next_number(integer, text) is
+	'Next number of a series in the current year, from 1, without gaps among committed rows; holds the counter row until commit.';
+
+---------------------------------------------------------------- idempotency
+create table core.idempotency (
+	street_id integer not null,
+	actor_id uuid not null,
+	key text collate "C" not null check (key ~ '^[A-Za-z0-9_-]{1,64}$'),
+	hash text collate "C" not null,
+	status integer not null,
+	reply json,
+	created_at timestamptz not null default core.now(),
+	primary key (street_id, actor_id, key)
+);
+create index idempotency_created on core.idempotency (street_id, created_at);
+comment on table core.idempotency is
+	'class: street. Replies by Idempotency-Key, written in the transaction of the effect; live for 24 hours.';
+alter table core.idempotency enable row level security;
+alter table core.idempotency force row level security;
+create policy own on core.idempotency using (street_id = core.street()
+	and (actor_id = core.actor() or core.role() = 'system'));
+
+create function core.idem_check(key text, hash text) returns void
+language plpgsql stable
+as $$
+declare
+	found_hash text;
+begin
+	select i.hash into found_hash from core.idempotency i
+	where i.street_id = core.street() and i.actor_id = core.actor() and i.key = $1
+		and i.created_at > core.now() - interval '24 hours';
+	if found_hash <> $2 then
+		perform core.fail(422, 'idempotency_mismatch');
+	end if;
+end
+$$;
+comment on function core.idem_check(text, text) is
+	'LN422 idempotency_mismatch when the caller''s key lives with another request''s hash.';
+
+create function core.idem_put(key text, hash text, status integer, reply json) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+	-- Waits for a rival with the same key; READ COMMITTED then sees its row.
+	insert into core.idempotency as i (street_id, actor_id, key, hash, status, reply)
+	values (core.street(), core.actor(), $1, $2, $3, $4)
+	on conflict on constraint idempotency_pkey do update
+		set hash = excluded.hash, status = excluded.status,
+			reply = excluded.reply, created_at = excluded.created_at
+		where i.created_at <= core.now() - interval '24 hours';
+	if not found then
+		raise unique_violation using constraint = 'idempotency_pkey',
+			message = 'idempotency key taken';
+	end if;
+end
+$$;
+comment on function core.idem_put(text, text, integer, json) is
+	'Stores the reply of the caller''s key; unique_violation (23505) when a live row holds it: roll back and replay.';
+
+create function core.idem_sweep() returns integer
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+	n integer;
+begin
+	delete from core.idempotency i
+	where i.street_id = core.street() and i.created_at <= core.now() - interval '24 hours';
+	get diagnostics n = row_count;
+	return n;
+end
+$$;
+comment on function core.idem_sweep() is 'Job: deletes the street''s dead keys, returns how many.';
+
+---------------------------------------------------------------- events
+create table core.event (
+	street_id integer not null,
+	id uuid not null,
+	xact xid8 not null default pg_current_xact_id(),
+	at timestamptz not null default core.now(),
+	subject text not null,
+	subject_id uuid not null,
+	action text not null,
+	from_state text,
+	to_state text,
+	actor_id uuid,
+	actor_role text not null,
+	path text collate "C" not null,
+	owner_id uuid,
+	is_public boolean not null default false,
+	data json,
+	primary key (street_id, id)
+);
+create index event_feed on core.event (street_id, xact, id);
+create index event_subject on core.event (street_id, subject_id, xact, id);
+comment on table core.event is
+	'class: street. Append-only: every state change, one row, in its transaction. Feeds order by (xact, id) and deliver only xact < pg_snapshot_xmin(pg_current_snapshot()).';
+comment on column core.event.path is 'Grid path of the subject at the time, for visibility';
+comment on column core.event.owner_id is 'The resident who may always see it';
+alter table core.event enable row level security;
+alter table core.event force row level security;
+create policy read on core.event for select
+	using (street_id = core.street() and core.may_see(path, owner_id, is_public));
+create policy append on core.event for insert
+	with check (street_id = core.street());
+-- Not even the owner's own functions may rewrite history.
+revoke update, delete, truncate on core.event from linli_owner;
+
+create function core.put_event(subject text, subject_id uuid, action text,
+	from_state text, to_state text, path text, owner_id uuid,
+	is_public boolean, data json default null) returns uuid
+language plpgsql
+as $$
+declare
+	new_id uuid := core.new_id(core.street());
+begin
+	insert into core.event (street_id, id, subject, subject_id, action,
+		from_state, to_state, actor_id, actor_role, path, owner_id, is_public, data)
+	values (core.street(), new_id, $1, $2, $3, $4, $5,
+		core.actor(), core.role(), $6, $7, $8, $9);
+	return new_id;
+end
+$$;
+comment on function core.put_event(text, uuid, text, text, text, text, uuid, boolean, json) is
+	'Appends the event of a state change by the caller; returns its id. For functions owned by linli_owner.';
+
+---------------------------------------------------------------- entering
+-- Reads identity.session (0002) and grid.assignment (0003): PL/pgSQL binds
+-- those names when it first runs.
+create function core.enter(session uuid, actor uuid, role text, street integer, epoch integer) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+	scope text;
+begin
+	select s.path into scope from identity.session s
+	where s.id = enter.session and s.account_id = enter.actor and s.role = enter.role
+		and s.street_id = enter.street and s.epoch = enter.epoch
+		and s.revoked_at is null and s.expires_at > core.now();
+	if not found then
+		perform core.fail(401, 'session_revoked');
+	end if;
+	perform set_config('linli.actor', enter.actor::text, true),
+		set_config('linli.role', enter.role, true),
+		set_config('linli.street', enter.street::text, true);
+	if enter.role = 'grid_lead' then
+		-- A lead acts only while assigned: never from what the session says.
+		select coalesce(array_agg(a.path), '{}')::text into scope
+		from grid.assignment a
+		where a.street_id = enter.street and a.account_id = enter.actor
+			and a.from_on <= core.today() and (a.to_on is null or a.to_on > core.today());
+	else
+		scope := array[scope]::text;
+	end if;
+	perform set_config('linli.scopes', scope, true);
+end
+$$;
+comment on function core.enter(uuid, uuid, text, integer, integer) is
+	'First statement of every request''s transaction: sets the context from a live session, or LN401 session_revoked.';
+
+create function core.enter_system(street integer) returns void
+language plpgsql
+as $$
+begin
+	perform set_config('linli.actor', '', true),
+		set_config('linli.role', 'system', true),
+		set_config('linli.street', enter_system.street::text, true),
+		set_config('linli.scopes', array[enter_system.street || '/']::text, true);
+end
+$$;
+comment on function core.enter_system(integer) is
+	'Context of job functions and loaders: role system in one street.';
+
+---------------------------------------------------------------- grants
+grant select on core.region, core.transition, core.event, core.idempotency to linli_app;
+grant execute on function core.actor(), core.role(), core.street(), core.scopes(),
+	core.path_end(text), core.scope_ranges(), core.may_see(text, uuid, boolean),
+	core.may_see_private(text, uuid), core.now(), core.today(),
+	core.fail(integer, text, text), core.new_id(integer), core.street_of(uuid),
+	core.mask_text(text) to linli_app, linli_job, linli_matcher;
+grant execute on function core.enter(uuid, uuid, text, integer, integer),
+	core.idem_check(text, text), core.idem_put(text, text, integer, json) to linli_app;
+grant execute on function core.enter_system(integer), core.idem_sweep() to linli_job;
