@@ -32,5 +32,9 @@ extern struct config config;
 
 /* path NULL: defaults only. On failure prints file, line and reason, false. */
 bool config_load(const char *path) __attribute__((warn_unused_result));
-void config_describe(FILE *out); /* name, default, meaning: a line each */
+/* Reads the same file again and takes over what may change while running. On
+ * failure prints why and changes nothing. */
+bool config_reload(void) __attribute__((warn_unused_result));
+/* "# meaning" and "name = default" for each: a valid settings file. */
+void config_describe(FILE *out);
 #endif

@@ -1,0 +1,230 @@
+/*
+ * Settings: one table says name, kind, bounds, default and meaning. The file
+ * reader, `linlid --help`, `linlid serve --settings` and the check of
+ * systemd/linlid.conf all read it.
+ */
+#include "config.h"
+
+#include <confuse.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "arena.h"
+
+struct config config;
+static char *config_path;
+
+enum kind { TEXT, NUMBER };
+
+struct setting {
+	const char *name;
+	enum kind kind;
+	size_t offset;
+	const char *text; /* default, and for some texts the choices */
+	const char *choices; /* " a b c ", NULL = any */
+	long number, min, max;
+	bool live; /* SIGHUP brings a new value into force */
+	const char *help;
+};
+
+#define T(field, text, choices, live, help) \
+	{ #field, TEXT, offsetof(struct config, field), text, choices, \
+	  0, 0, 0, live, help }
+#define N(field, number, min, max, live, help) \
+	{ #field, NUMBER, offsetof(struct config, field), NULL, NULL, \
+	  number, min, max, live, help }
+
+static const struct setting settings[] = {
+	T(listen, "127.0.0.1:8080", NULL, false,
+	  "where to listen: host:port, [v6]:port or unix:/path"),
+	N(workers, 0, 0, 64, false, "API processes; 0 = one a core"),
+	T(database, "dbname=linli user=linli_app", NULL, false,
+	  "libpq connection of role linli_app, for the workers"),
+	T(database_owner, "dbname=linli user=linli_owner", NULL, false,
+	  "libpq connection of role linli_owner, for migrate, token and user"),
+	T(database_jobs, "dbname=linli user=linli_job", NULL, false,
+	  "libpq connection of role linli_job, for the job process"),
+	N(database_connections, 4, 1, 32, false,
+	  "database connections of each worker"),
+	N(statement_timeout_ms, 5000, 100, 600000, false,
+	  "longest a statement may run, in ms"),
+	T(keys_dir, "/var/lib/linli/keys", NULL, false,
+	  "folder of the signing keys and the data key"),
+	T(data_dir, "/var/lib/linli/data", NULL, false, "folder of the photos"),
+	T(issuer, "linli", NULL, false, "iss of the access tokens"),
+	T(audience, "linli", NULL, false, "aud of the access tokens"),
+	N(access_token_seconds, 900, 30, 86400, true,
+	  "life of an access token, in s"),
+	N(refresh_token_seconds, 2592000, 60, 31536000, true,
+	  "life of a refresh token, in s"),
+	N(max_body_bytes, 262144, 1024, 16777216, true,
+	  "largest body of an operation that does not say its own"),
+	N(max_photo_bytes, 10485760, 1024, 67108864, false,
+	  "largest photo, in bytes"),
+	N(max_photo_pixels, 40000000, 10000, 400000000, true,
+	  "largest photo, in pixels"),
+	N(request_timeout_s, 30, 1, 3600, false,
+	  "silence after which a connection is closed, in s"),
+	N(drain_seconds, 30, 0, 3600, true,
+	  "longest wait for requests in flight when stopping, in s"),
+	N(job_interval_ms, 1000, 50, 3600000, true,
+	  "pause between rounds of the job process, in ms"),
+	T(log_level, "info", " error warn info debug ", true,
+	  "error, warn, info or debug"),
+};
+#define COUNT (sizeof(settings) / sizeof(*settings))
+
+static const struct setting *
+setting_find(const char *name)
+{
+	for (size_t i = 0; i < COUNT; i++)
+		if (strcmp(settings[i].name, name) == 0)
+			return &settings[i];
+	return NULL;
+}
+
+static bool
+is_choice(const struct setting *s, const char *value)
+{
+	char wanted[64];
+
+	if (!s->choices)
+		return true;
+	snprintf(wanted, sizeof(wanted), " %s ", value);
+	return strstr(s->choices, wanted) != NULL;
+}
+
+/* libconfuse calls this right after it read a value, when it still knows the
+ * line. */
+static int
+check_value(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const struct setting *s = setting_find(opt->name);
+	long number;
+
+	if (s->kind == TEXT && !is_choice(s, cfg_opt_getnstr(opt, 0))) {
+		cfg_error(cfg, "%s must be one of:%s", s->name, s->choices);
+		return -1;
+	}
+	if (s->kind == TEXT)
+		return 0;
+	number = cfg_opt_getnint(opt, 0);
+	if (number >= s->min && number <= s->max)
+		return 0;
+	cfg_error(cfg, "%s is %ld; it must lie between %ld and %ld", s->name,
+		  number, s->min, s->max);
+	return -1;
+}
+
+static void
+print_error(cfg_t *cfg, const char *fmt, va_list args)
+{
+	fprintf(stderr, "%s:%d: ", cfg->filename ? cfg->filename : "config",
+		cfg->line);
+	vfprintf(stderr, fmt, args);
+	fputc('\n', stderr);
+}
+
+static cfg_t *
+config_open(void)
+{
+	cfg_opt_t opts[COUNT + 1];
+	const cfg_opt_t end = CFG_END();
+	cfg_t *cfg;
+
+	for (size_t i = 0; i < COUNT; i++) {
+		const struct setting *s = &settings[i];
+		const cfg_opt_t text = CFG_STR(s->name, s->text, CFGF_NONE);
+		const cfg_opt_t number = CFG_INT(s->name, s->number, CFGF_NONE);
+
+		opts[i] = s->kind == TEXT ? text : number;
+	}
+	opts[COUNT] = end;
+	cfg = cfg_init(opts, CFGF_NONE);
+	if (!cfg)
+		abort();
+	cfg_set_error_function(cfg, print_error);
+	for (size_t i = 0; i < COUNT; i++)
+		cfg_set_validate_func(cfg, settings[i].name, check_value);
+	return cfg;
+}
+
+/* libconfuse ends the process when handed a folder, so look first. */
+static bool
+config_parse(cfg_t *cfg, const char *path)
+{
+	struct stat st;
+	FILE *file = fopen(path, "re");
+	bool fine;
+
+	if (!file || fstat(fileno(file), &st) != 0 || !S_ISREG(st.st_mode)) {
+		fprintf(stderr, "%s: cannot be read: %s\n", path,
+			file ? "not a file" : strerror(errno));
+		if (file)
+			fclose(file);
+		return false;
+	}
+	cfg->filename = strdup(path);
+	fine = cfg_parse_fp(cfg, file) == CFG_SUCCESS;
+	fclose(file);
+	return fine;
+}
+
+static void
+config_take(cfg_t *cfg, const struct setting *s)
+{
+	char *at = (char *)&config + s->offset;
+
+	if (s->kind == NUMBER) {
+		*(long *)(void *)at = cfg_getint(cfg, s->name);
+		return;
+	}
+	free(*(char **)(void *)at);
+	*(char **)(void *)at = xstrdup(cfg_getstr(cfg, s->name));
+}
+
+static bool
+config_read(const char *path, bool live_only)
+{
+	cfg_t *cfg = config_open();
+	bool fine = !path || config_parse(cfg, path);
+
+	for (size_t i = 0; fine && i < COUNT; i++)
+		if (!live_only || settings[i].live)
+			config_take(cfg, &settings[i]);
+	cfg_free(cfg);
+	return fine;
+}
+
+bool
+config_load(const char *path)
+{
+	char *copy = path ? xstrdup(path) : NULL;
+
+	free(config_path);
+	config_path = copy;
+	return config_read(config_path, false);
+}
+
+bool
+config_reload(void)
+{
+	return config_read(config_path, true);
+}
+
+void
+config_describe(FILE *out)
+{
+	for (size_t i = 0; i < COUNT; i++) {
+		const struct setting *s = &settings[i];
+
+		fprintf(out, "# %s\n", s->help);
+		if (s->kind == TEXT)
+			fprintf(out, "%s = \"%s\"\n", s->name, s->text);
+		else
+			fprintf(out, "%s = %ld\n", s->name, s->number);
+	}
+}

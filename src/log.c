@@ -1,0 +1,158 @@
+/*
+ * Log lines: one JSON object each on stderr, written with one write(2) so
+ * that lines of several processes never mix.
+ */
+#include "log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "text.h"
+
+#define LINE_MAX_ 4096
+
+static const char *const levels[] = { "error", "warn", "info", "debug" };
+static enum log_level threshold = LOG_INFO_;
+static char process[32] = "main";
+
+void
+log_open(const char *name, const char *level)
+{
+	snprintf(process, sizeof(process), "%s", name);
+	for (int i = 0; i < 4; i++)
+		if (strcmp(level, levels[i]) == 0)
+			threshold = i;
+}
+
+/* Length of the well-formed UTF-8 sequence at s, 0 if there is none. */
+static size_t
+sequence(const char *s, size_t n)
+{
+	unsigned char lead = (unsigned char)*s;
+	size_t len = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+
+	return len <= n && utf8_valid(s, len) ? len : 0;
+}
+
+/* U+2028 and U+2029: JSON allows them, yet some readers break lines there. */
+static bool
+line_break(const char *s, size_t len)
+{
+	return len == 3 && memcmp(s, "\xe2\x80", 2) == 0 &&
+	       ((unsigned char)s[2] | 1) == 0xa9;
+}
+
+/* Writes what stands for the character at s into form; returns how many
+ * bytes of s it covers. */
+static size_t
+escape(const char *s, size_t n, char form[8])
+{
+	size_t len = sequence(s, n);
+
+	if (len == 0)
+		strcpy(form, "\\ufffd");
+	else if (line_break(s, len))
+		strcpy(form, (unsigned char)s[2] == 0xa8 ? "\\u2028" :
+							   "\\u2029");
+	else if (*s == '"' || *s == '\\')
+		sprintf(form, "\\%c", *s);
+	else if (len == 1 && ((unsigned char)*s < 0x20 || *s == 0x7f))
+		sprintf(form, "\\u%04x", (unsigned)(unsigned char)*s);
+	else
+		sprintf(form, "%.*s", (int)len, s);
+	return len ? len : 1;
+}
+
+size_t
+log_quote(char *out, size_t cap, const char *s, size_t n)
+{
+	size_t used = 1, took;
+	char form[8];
+
+	if (cap < 2)
+		return 0;
+	out[0] = '"';
+	for (size_t i = 0; i < n; i += took) {
+		took = escape(s + i, n - i, form);
+		if (used + strlen(form) + 1 > cap)
+			break;
+		memcpy(out + used, form, strlen(form));
+		used += strlen(form);
+	}
+	out[used++] = '"';
+	return used;
+}
+
+void
+log_raw(const char *json, size_t len)
+{
+	char small[LINE_MAX_ + 1];
+	char *line = len < sizeof(small) ? small : malloc(len + 1);
+	ssize_t done;
+
+	if (!line)
+		abort();
+	memcpy(line, json, len);
+	line[len] = '\n';
+	/* A full or closed log must not stop the service. */
+	done = write(STDERR_FILENO, line, len + 1);
+	(void)done;
+	if (line != small)
+		free(line);
+}
+
+/* "…T06:43:14.123Z" */
+static size_t
+stamp(char *out, size_t cap)
+{
+	struct timespec now;
+	struct tm tm;
+	size_t n;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	n = strftime(out, cap, "%Y-%m-%dT%H:%M:%S", &tm);
+	return n + (size_t)snprintf(out + n, cap - n, ".%03ldZ",
+				    now.tv_nsec / 1000000);
+}
+
+void
+log_event(enum log_level level, const char *event, const char *fmt, ...)
+{
+	char message[LINE_MAX_ / 2], line[LINE_MAX_], time[40];
+	va_list args;
+	size_t n;
+
+	if (level > threshold)
+		return;
+	va_start(args, fmt);
+	vsnprintf(message, sizeof(message), fmt, args);
+	va_end(args);
+	stamp(time, sizeof(time));
+	n = (size_t)snprintf(line, sizeof(line),
+			     "{\"time\":\"%s\",\"level\":\"%s\",\"process\":"
+			     "\"%s\",\"pid\":%d,\"event\":\"%s\",\"message\":",
+			     time, levels[level], process, (int)getpid(),
+			     event);
+	n += log_quote(line + n, sizeof(line) - n - 1, message,
+		       strlen(message));
+	line[n++] = '}';
+	log_raw(line, n);
+}
+
+void
+die(const char *fmt, ...)
+{
+	va_list args;
+
+	fputs("linlid: ", stderr);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
+	exit(1);
+}
