@@ -15,6 +15,10 @@ struct claims {
 	int64_t iat, exp; /* seconds */
 };
 
+enum {
+	TOKEN_LEEWAY = 60, /* seconds of clock difference forgiven */
+};
+
 /* Keys live as <dir>/<kid>.pem (EC P-256 private, mode 0600), the one that
  * signs named by <dir>/current; older ones still verify until deleted.
  * Refuses world- or group-readable files, other curves, kid ≠ RFC 7638
