@@ -50,13 +50,11 @@ run:
 check:
 	$(Q)sh .ci/deps check
 	$(Q)$(MAKE) --no-print-directory -j SAN=1 all unit-build
-	$(Q)exec sh tests/check.sh build/san
+	$(Q)exec env LINLI_BUILD=build/san /usr/bin/python3 tests/check.py $(PARTS)
 
 unit-build: $(UNIT)
-unit: $(UNIT)
-	$(Q)for t in $(UNIT); do $$t || exit 1; done
-lint:
-	$(Q)/usr/bin/python3 tests/lint.py
+unit lint:
+	$(Q)$(MAKE) --no-print-directory check PARTS=$@
 
 bench:
 	$(Q)sh .ci/deps bench

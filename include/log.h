@@ -1,6 +1,7 @@
 /* One JSON object a line on stderr. Never bodies, never tokens. */
 #ifndef LINLI_LOG_H
 #define LINLI_LOG_H
+#include <stdbool.h>
 #include <stddef.h>
 
 enum log_level { LOG_ERROR_, LOG_WARN_, LOG_INFO_, LOG_DEBUG_ };
@@ -11,6 +12,11 @@ void log_open(const char *process, const char *level);
  * message is escaped, whatever bytes it holds, so a line stays a line. */
 void log_event(enum log_level level, const char *event, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* For lines with fields of their own: is the level on; the common beginning
+ * (an open object, event is the last field so far); its length. */
+bool log_wants(enum log_level level);
+size_t log_begin(char *out, size_t cap, enum log_level level,
+		 const char *event);
 /* Writes one finished JSON object (no newline) as a line, in one write(2). */
 void log_raw(const char *json, size_t len);
 /* Appends s[0..n) to out as a quoted JSON string, at most cap bytes in all;

@@ -20,6 +20,7 @@ struct request {
 	struct worker *worker;
 	struct arena *arena;
 	const struct operation *op; /* NULL until routed */
+	const char *method;
 	struct uri uri;
 	const char *path_values[16];
 	json_t **param_values;      /* by op->params index, NULL = absent */
@@ -38,12 +39,14 @@ struct request {
 	int retries;
 	struct bound *bound;        /* request_bind() list */
 	struct db_job job;
+	bool replaying;             /* the job looks for a stored reply */
+	struct problem *held;       /* what to answer when there is none */
+	int (*then)(struct request *rq, PGresult *res); /* request_query() */
 	struct evbuffer *out;
 	int status;
 	const char *code;           /* of a problem, for the log */
 	int64_t start_us, db_us;
-	bool gone, answered;        /* client hung up; reply sent */
-	struct event *close_event;
+	bool answered;
 	void *hook_data;
 };
 

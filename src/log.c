@@ -120,24 +120,40 @@ stamp(char *out, size_t cap)
 				    now.tv_nsec / 1000000);
 }
 
+bool
+log_wants(enum log_level level)
+{
+	return level <= threshold;
+}
+
+size_t
+log_begin(char *out, size_t cap, enum log_level level, const char *event)
+{
+	char time[40];
+
+	stamp(time, sizeof(time));
+	return (size_t)snprintf(out, cap,
+				"{\"time\":\"%s\",\"level\":\"%s\","
+				"\"process\":\"%s\",\"pid\":%d,"
+				"\"event\":\"%s\"",
+				time, levels[level], process, (int)getpid(),
+				event);
+}
+
 void
 log_event(enum log_level level, const char *event, const char *fmt, ...)
 {
-	char message[LINE_MAX_ / 2], line[LINE_MAX_], time[40];
+	char message[LINE_MAX_ / 2], line[LINE_MAX_];
 	va_list args;
 	size_t n;
 
-	if (level > threshold)
+	if (!log_wants(level))
 		return;
 	va_start(args, fmt);
 	vsnprintf(message, sizeof(message), fmt, args);
 	va_end(args);
-	stamp(time, sizeof(time));
-	n = (size_t)snprintf(line, sizeof(line),
-			     "{\"time\":\"%s\",\"level\":\"%s\",\"process\":"
-			     "\"%s\",\"pid\":%d,\"event\":\"%s\",\"message\":",
-			     time, levels[level], process, (int)getpid(),
-			     event);
+	n = log_begin(line, sizeof(line), level, event);
+	n += (size_t)snprintf(line + n, sizeof(line) - n, ",\"message\":");
 	n += log_quote(line + n, sizeof(line) - n - 1, message,
 		       strlen(message));
 	line[n++] = '}';

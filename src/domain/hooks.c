@@ -1,0 +1,37 @@
+/* The hooks of every domain, tied to the contract's operations by name. */
+#include <stdio.h>
+#include <string.h>
+
+#include "linli.h"
+
+extern const struct hook changes_hooks[], ops_hooks[], photos_hooks[],
+	sessions_hooks[];
+
+const struct hook *const all_hooks[] = {
+	changes_hooks, ops_hooks, photos_hooks, sessions_hooks, NULL,
+};
+
+static bool
+attach(struct contract *c, const struct hook *h)
+{
+	for (size_t i = 0; i < c->operation_count; i++) {
+		if (strcmp(c->operations[i].id, h->operation) != 0)
+			continue;
+		c->operations[i].hook = h;
+		return true;
+	}
+	fprintf(stderr, "hook %s: no such operation in the contract\n",
+		h->operation);
+	return false;
+}
+
+bool
+hook_attach(struct contract *c)
+{
+	bool ok = true;
+
+	for (size_t i = 0; all_hooks[i]; i++)
+		for (const struct hook *h = all_hooks[i]; h->operation; h++)
+			ok = attach(c, h) && ok;
+	return ok;
+}

@@ -1,0 +1,57 @@
+/*
+ * What the operator and every client asks of the server itself: is it alive,
+ * is it ready, what is its contract, with which keys does it sign.
+ */
+#include "linli.h"
+
+static int
+health_before(struct request *rq)
+{
+	return reply_json(rq, 200, json_pack("{s:s}", "status", "ok"));
+}
+
+/* Ready = this worker can use the database and the job process is turning. */
+static int
+ready_before(struct request *rq)
+{
+	struct db_pool_stats db;
+	struct slot *job = &rq->worker->shared->job;
+	bool database, jobs;
+
+	db_stats(rq->worker->db, &db);
+	database = db_ready(rq->worker->db);
+	jobs = clock_ms() - atomic_load(&job->beat_ms) < 30 * 1000;
+	return reply_json(
+		rq, database && jobs ? 200 : 503,
+		json_pack("{s:s, s:b, s:b, s:i, s:i}", "status",
+			  database && jobs ? "ready" : "not_ready", "database",
+			  database, "jobs", jobs, "database_connections",
+			  db.ready, "database_queue", db.queued));
+}
+
+static int
+contract_before(struct request *rq)
+{
+	const struct contract *c = rq->worker->contract;
+
+	reply_header(rq, "Cache-Control", "public, max-age=60");
+	return reply_bytes(rq, 200, "application/json", c->text, c->text_len);
+}
+
+static int
+jwks_before(struct request *rq)
+{
+	size_t len;
+	const char *jwks = keys_jwks(&len);
+
+	reply_header(rq, "Cache-Control", "public, max-age=300");
+	return reply_bytes(rq, 200, "application/jwk-set+json", jwks, len);
+}
+
+const struct hook ops_hooks[] = {
+	{ .operation = "getHealth", .before = health_before },
+	{ .operation = "getReadiness", .before = ready_before },
+	{ .operation = "getContract", .before = contract_before },
+	{ .operation = "getKeys", .before = jwks_before },
+	{ 0 },
+};

@@ -1,0 +1,82 @@
+/* The verbs that end a request, and the headers every reply carries. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "request_internal.h"
+#include "supervise.h"
+
+int
+reply_header(struct request *rq, const char *name, const char *value)
+{
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(rq->ev);
+
+	evhttp_remove_header(headers, name);
+	evhttp_add_header(headers, name, value);
+	return 0;
+}
+
+static void
+common_headers(struct request *rq, int status, const char *type)
+{
+	reply_header(rq, "X-Request-Id", rq->id);
+	reply_header(rq, "X-Content-Type-Options", "nosniff");
+	if (type)
+		reply_header(rq, "Content-Type", type);
+	/* Whatever stands behind a token is somebody's; a 401 or 404 is too.
+	 * A hook that knows better has set its own. */
+	if (!(rq->op && rq->op->public_ && status < 400) &&
+	    !evhttp_find_header(evhttp_request_get_output_headers(rq->ev),
+				"Cache-Control"))
+		reply_header(rq, "Cache-Control", "no-store");
+	if (rq->worker->draining)
+		reply_header(rq, "Connection", "close");
+}
+
+int
+reply_send(struct request *rq, int status, const char *type,
+	   struct evbuffer *out)
+{
+	char length[24];
+	bool head = strcmp(rq->method, "HEAD") == 0;
+
+	common_headers(rq, status, type);
+	if (head && out) {
+		/* evhttp would send the body it is given, HEAD or not. */
+		snprintf(length, sizeof(length), "%zu",
+			 evbuffer_get_length(out));
+		reply_header(rq, "Content-Length", length);
+		out = NULL;
+	}
+	rq->status = status;
+	rq->answered = true;
+	evhttp_send_reply(rq->ev, status, NULL, out);
+	request_end(rq);
+	return DONE;
+}
+
+int
+reply_empty(struct request *rq, int status)
+{
+	return reply_send(rq, status, NULL, NULL);
+}
+
+int
+reply_bytes(struct request *rq, int status, const char *type,
+	    const void *bytes, size_t len)
+{
+	evbuffer_add(rq->out, bytes, len);
+	return reply_send(rq, status, type, rq->out);
+}
+
+int
+reply_json(struct request *rq, int status, json_t *body)
+{
+	char *text = json_dumps(body, JSON_COMPACT);
+
+	json_decref(body);
+	if (!text)
+		return fail(rq, "internal_error");
+	evbuffer_add(rq->out, text, strlen(text));
+	free(text);
+	return reply_send(rq, status, "application/json", rq->out);
+}

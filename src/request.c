@@ -1,0 +1,165 @@
+/*
+ * The life of a request, readable from top to bottom: route, authenticate,
+ * check, before, database, reply. Every stage may answer; then it is over.
+ */
+#include "request.h"
+
+#include <event2/keyvalq_struct.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/queue.h>
+
+#include "request_internal.h"
+#include "supervise.h"
+#include "text.h"
+
+const char *
+request_header(struct request *rq, const char *name, bool *twice)
+{
+	struct evkeyvalq *headers = evhttp_request_get_input_headers(rq->ev);
+	const char *found = NULL;
+	struct evkeyval *h;
+
+	*twice = false;
+	TAILQ_FOREACH (h, headers, next) {
+		if (strcasecmp(h->key, name) != 0)
+			continue;
+		*twice = found != NULL;
+		found = found ? found : h->value;
+	}
+	return found;
+}
+
+static const char *
+method_name(enum evhttp_cmd_type cmd)
+{
+	switch (cmd) {
+	case EVHTTP_REQ_GET:
+		return "GET";
+	case EVHTTP_REQ_HEAD:
+		return "HEAD";
+	case EVHTTP_REQ_POST:
+		return "POST";
+	case EVHTTP_REQ_PUT:
+		return "PUT";
+	case EVHTTP_REQ_DELETE:
+		return "DELETE";
+	case EVHTTP_REQ_OPTIONS:
+		return "OPTIONS";
+	case EVHTTP_REQ_PATCH:
+		return "PATCH";
+	case EVHTTP_REQ_TRACE:
+		return "TRACE";
+	case EVHTTP_REQ_CONNECT:
+		return "CONNECT";
+	default:
+		return "UNKNOWN";
+	}
+}
+
+/* "zh" unless English is asked for before any Chinese: our readers' own
+ * language is the default, and a quality list rarely matters here. */
+static const char *
+language(struct request *rq)
+{
+	bool twice;
+	const char *accept = request_header(rq, "Accept-Language", &twice);
+	const char *en, *zh;
+
+	if (!accept)
+		return "zh";
+	en = strcasestr(accept, "en");
+	zh = strcasestr(accept, "zh");
+	return en && (!zh || en < zh) ? "en" : "zh";
+}
+
+static struct request *
+request_new(struct evhttp_request *ev, struct worker *worker)
+{
+	struct arena *arena = arena_new();
+	struct request *rq = arena_alloc(arena, sizeof(*rq));
+	struct evbuffer *in = evhttp_request_get_input_buffer(ev);
+	char *address = NULL;
+	ev_uint16_t port = 0;
+
+	rq->ev = ev;
+	rq->conn = evhttp_request_get_connection(ev);
+	rq->method = method_name(evhttp_request_get_command(ev));
+	rq->worker = worker;
+	rq->arena = arena;
+	rq->start_us = monotonic_us();
+	uuid_make(rq->id, 0);
+	rq->lang = language(rq);
+	/* A unix socket has no peer name; evhttp then leaves it empty. */
+	evhttp_connection_get_peer(rq->conn, &address, &port);
+	rq->address = arena_strdup(arena, address && *address ? address :
+								"local");
+	rq->raw_len = evbuffer_get_length(in);
+	rq->raw = rq->raw_len ? evbuffer_pullup(in, -1) : NULL;
+	rq->out = evbuffer_new();
+	return rq;
+}
+
+static int
+request_route(struct request *rq)
+{
+	const char *target = evhttp_request_get_uri(rq->ev);
+	const char *why = NULL, *allow = NULL;
+
+	if (!uri_parse(rq->arena, target, &rq->uri, &why))
+		return fail(rq, why);
+	switch (route_find(rq->worker->contract, rq->method, &rq->uri, rq->arena,
+			   &rq->op, rq->path_values, &allow)) {
+	case ROUTE_OK:
+		return 0;
+	case ROUTE_NONE:
+		return fail(rq, "not_found");
+	case ROUTE_METHOD:
+		break;
+	}
+	reply_header(rq, "Allow", allow);
+	if (strcmp(rq->method, "OPTIONS") == 0)
+		return reply_empty(rq, 204);
+	return fail(rq, "method_not_allowed");
+}
+
+static int
+request_before(struct request *rq)
+{
+	const struct hook *hook = rq->op->hook;
+
+	return hook && hook->before ? hook->before(rq) : NEXT;
+}
+
+void
+request_begin(struct evhttp_request *ev, void *worker)
+{
+	static int (*const stages[])(struct request *) = {
+		request_route, request_authenticate, request_check,
+		request_before, request_run,
+	};
+	struct request *rq = request_new(ev, worker);
+
+	worker_request_begun(worker);
+	for (size_t i = 0; i < sizeof(stages) / sizeof(*stages); i++)
+		if (stages[i](rq) != 0)
+			return;
+}
+
+void
+request_resume(struct request *rq)
+{
+	(void)request_run(rq);
+}
+
+void
+request_end(struct request *rq)
+{
+	struct worker *worker = rq->worker;
+
+	request_log(rq);
+	json_decref(rq->body);
+	evbuffer_free(rq->out);
+	arena_free(rq->arena);
+	worker_request_done(worker);
+}

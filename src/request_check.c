@@ -1,0 +1,415 @@
+/*
+ * Authentication and the contract at the door: parameters, headers and body
+ * against the operation, every fault in one reply.
+ */
+#include <ctype.h>
+#include <event2/keyvalq_struct.h>
+#include <sodium.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/queue.h>
+#include <time.h>
+
+#include "config.h"
+#include "log.h"
+#include "request_internal.h"
+#include "seal.h"
+#include "text.h"
+
+#define MAX_DEPTH 32
+
+int
+request_authenticate(struct request *rq)
+{
+	const char *header, *token, *why;
+	bool twice;
+
+	if (rq->op->public_)
+		return 0;
+	header = request_header(rq, "Authorization", &twice);
+	if (twice)
+		return fail(rq, "repeated_header");
+	if (!header || strncasecmp(header, "Bearer ", 7) != 0)
+		return fail(rq, "unauthenticated");
+	token = header + 7;
+	why = token_verify_cached(token, strlen(token), (int64_t)time(NULL),
+				  &rq->actor);
+	if (why)
+		return fail(rq, why);
+	rq->has_actor = true;
+	if (!(role_bit(rq->actor.role) & rq->op->roles))
+		return fail(rq, "role_not_allowed");
+	return 0;
+}
+
+/* Faults are gathered in order; a list with its end. */
+struct faults {
+	struct fault *first, **end;
+	bool in_body;
+};
+
+static void
+add_all(struct faults *fs, struct fault *f)
+{
+	*fs->end = f;
+	while (*fs->end)
+		fs->end = &(*fs->end)->next;
+}
+
+static void
+add(struct request *rq, struct faults *fs, const char *pointer,
+    const char *code, const char *limit)
+{
+	struct fault *f = arena_alloc(rq->arena, sizeof(*f));
+
+	f->pointer = pointer;
+	f->code = code;
+	f->limit = limit;
+	add_all(fs, f);
+}
+
+static const struct param *
+find_query_param(const struct operation *op, const char *name)
+{
+	for (size_t i = 0; i < op->param_count; i++)
+		if (op->params[i].in == IN_QUERY &&
+		    strcmp(op->params[i].name, name) == 0)
+			return &op->params[i];
+	return NULL;
+}
+
+static void
+unknown_query_params(struct request *rq, struct faults *fs)
+{
+	for (size_t i = 0; i < rq->uri.param_count; i++) {
+		const char *name = rq->uri.params[i].name;
+
+		if (!find_query_param(rq->op, name))
+			add(rq, fs, arena_printf(rq->arena, "?%s", name),
+			    "unknown_parameter", NULL);
+	}
+}
+
+/* "\"7\"" → "7"; NULL for anything but one strong entity tag. */
+static const char *
+unquote_etag(struct arena *a, const char *text)
+{
+	size_t n = strlen(text);
+
+	if (n < 3 || text[0] != '"' || text[n - 1] != '"' ||
+	    memchr(text + 1, '"', n - 2))
+		return NULL;
+	return arena_strndup(a, text + 1, n - 2);
+}
+
+static const char *
+header_text(struct request *rq, const struct param *p, struct faults *fs)
+{
+	bool twice;
+	const char *text = request_header(rq, p->name, &twice);
+
+	if (twice)
+		add(rq, fs, arena_printf(rq->arena, "@%s", p->name),
+		    "repeated", NULL);
+	if (text && strcasecmp(p->name, "If-Match") == 0) {
+		text = unquote_etag(rq->arena, text);
+		if (!text)
+			add(rq, fs, "@If-Match", "format", "entity tag");
+	}
+	return text;
+}
+
+static const char *
+query_text(struct request *rq, const struct param *p)
+{
+	for (size_t i = 0; i < rq->uri.param_count; i++)
+		if (strcmp(rq->uri.params[i].name, p->name) == 0)
+			return rq->uri.params[i].value;
+	return NULL;
+}
+
+/* The path's values are in the order of the path; so are its parameters
+ * looked up by counting those before. */
+static const char *
+path_text(struct request *rq, const struct param *p)
+{
+	size_t seen = 0;
+
+	for (const struct param *q = rq->op->params; q != p; q++)
+		if (q->in == IN_PATH)
+			seen++;
+	return rq->path_values[seen];
+}
+
+static void
+release_value(void *value)
+{
+	json_decref(value);
+}
+
+/* A cursor travels as base64url; the query sees its text. */
+static bool
+decode_cursor(struct request *rq, json_t **value)
+{
+	const char *text = json_string_value(*value);
+	unsigned char *out;
+	size_t n;
+
+	if (!base64url_decode(rq->arena, text, strlen(text), &out, &n) ||
+	    !utf8_valid((const char *)out, n) || memchr(out, 0, n))
+		return false;
+	json_decref(*value);
+	*value = json_stringn((const char *)out, n);
+	return *value != NULL;
+}
+
+static void
+check_param(struct request *rq, size_t i, struct faults *fs)
+{
+	const struct param *p = &rq->op->params[i];
+	static const char marks[] = { [IN_PATH] = ':',
+				      [IN_QUERY] = '?',
+				      [IN_HEADER] = '@' };
+	const char *text = p->in == IN_PATH    ? path_text(rq, p)
+			   : p->in == IN_QUERY ? query_text(rq, p)
+					       : header_text(rq, p, fs);
+	char *pointer = arena_printf(rq->arena, "%c%s", marks[p->in], p->name);
+	json_t *value = NULL;
+	struct fault *f;
+
+	if (!text) {
+		value = json_incref(schema_default(p->schema));
+		if (p->required && p->in != IN_HEADER)
+			add(rq, fs, pointer, "required", NULL);
+	} else {
+		f = schema_check_text(p->schema, text, pointer, &value,
+				      rq->arena);
+		add_all(fs, f);
+		if (!f && strcmp(p->bind, "after") == 0 &&
+		    !decode_cursor(rq, &value))
+			add(rq, fs, pointer, "cursor", NULL);
+	}
+	rq->param_values[i] = value;
+	if (value)
+		arena_defer(rq->arena, release_value, value);
+}
+
+static void
+check_params(struct request *rq, struct faults *fs)
+{
+	const struct operation *op = rq->op;
+
+	rq->param_values = arena_alloc(
+		rq->arena, (op->param_count + 1) * sizeof(json_t *));
+	unknown_query_params(rq, fs);
+	for (size_t i = 0; i < op->param_count; i++)
+		check_param(rq, i, fs);
+}
+
+static bool
+has_path_fault(const struct faults *fs)
+{
+	for (const struct fault *f = fs->first; f; f = f->next)
+		if (f->pointer[0] == ':')
+			return true;
+	return false;
+}
+
+/* Sets content_type, lower case, without parameters; false when there is none,
+ * or JSON in another charset than UTF-8. */
+static bool
+media_type(struct request *rq)
+{
+	bool twice;
+	const char *header = request_header(rq, "Content-Type", &twice);
+	const char *charset;
+	char *type;
+
+	if (!header || twice)
+		return false;
+	type = arena_strndup(rq->arena, header, strcspn(header, "; \t"));
+	for (char *c = type; *c; c++)
+		*c = (char)tolower((unsigned char)*c);
+	rq->content_type = type;
+	charset = strcasestr(header, "charset=");
+	if (!charset || strcmp(type, "application/json") != 0)
+		return true;
+	charset += strlen("charset=");
+	charset += *charset == '"';
+	return strncasecmp(charset, "utf-8", 5) == 0;
+}
+
+/* Jansson accepts text behind a NUL and nests 2048 deep: look before it does.
+ * NULL when fine, else a fault code. */
+static const char *
+json_prescan(const unsigned char *s, size_t n)
+{
+	int depth = 0;
+	bool quoted = false;
+
+	if (memchr(s, 0, n))
+		return "nul_byte";
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = s[i];
+
+		if (quoted) {
+			if (c == '\\')
+				i++;
+			else if (c == '"')
+				quoted = false;
+			continue;
+		}
+		if (c == '"')
+			quoted = true;
+		else if ((c == '{' || c == '[') && ++depth > MAX_DEPTH)
+			return "too_deep";
+		else if (c == '}' || c == ']')
+			depth--;
+	}
+	return NULL;
+}
+
+static int
+parse_json(struct request *rq)
+{
+	const char *why = json_prescan(rq->raw, rq->raw_len);
+	json_error_t error;
+	struct fault *f;
+
+	if (!why)
+		rq->body = json_loadb((const char *)rq->raw, rq->raw_len,
+				      JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
+				      &error);
+	if (rq->body)
+		return 0;
+	f = arena_alloc(rq->arena, sizeof(*f));
+	f->pointer = "";
+	f->code = why ? why : "syntax";
+	f->limit = why ? NULL
+		       : arena_printf(rq->arena, "%d:%d", error.line,
+				      error.column);
+	return problem_send(rq, "invalid_json", f);
+}
+
+static bool
+accepts_media(const struct request *rq)
+{
+	const struct operation *op = rq->op;
+
+	for (size_t i = 0; i < op->media_count; i++)
+		if (strcmp(op->media[i], rq->content_type) == 0)
+			return true;
+	return false;
+}
+
+/* Personal fields never reach the database in clear: the field becomes its
+ * ciphertext, with its mask and its blind index beside it. */
+static void
+seal_personal(struct request *rq)
+{
+	size_t n = schema_property_count(rq->op->body);
+
+	for (size_t i = 0; i < n; i++) {
+		const char *name = schema_property_name(rq->op->body, i);
+		const struct schema *s = schema_property(rq->op->body, name);
+		const char *text =
+			json_string_value(json_object_get(rq->body, name));
+		json_t *sealed;
+
+		if (!text || !schema_extension(s, "x-personal"))
+			continue;
+		sealed = json_string(seal(rq->arena, text, name));
+		json_object_set_new(
+			rq->body, arena_printf(rq->arena, "%s_mask", name),
+			json_string(mask_phone(rq->arena, text)));
+		json_object_set_new(
+			rq->body, arena_printf(rq->arena, "%s_index", name),
+			json_string(blind_index(rq->arena, text, name)));
+		json_object_set_new(rq->body, name, sealed);
+	}
+}
+
+static int
+check_body(struct request *rq, struct faults *fs)
+{
+	const struct operation *op = rq->op;
+	struct fault *f;
+	int answered;
+
+	if (!op->has_body) {
+		/* wx.request sends "{}" where nothing is meant. */
+		if (rq->raw_len && !(rq->raw_len == 2 &&
+				     memcmp(rq->raw, "{}", 2) == 0))
+			return fail(rq, "unexpected_body");
+		return 0;
+	}
+	if (!rq->raw_len) {
+		if (op->body_required) {
+			add(rq, fs, "", "required", NULL);
+			fs->in_body = true;
+		}
+		return 0;
+	}
+	if (rq->raw_len > (op->max_body ? op->max_body
+					: (size_t)config.max_body_bytes))
+		return fail(rq, "body_too_large");
+	if (!media_type(rq))
+		return fail(rq, "unsupported_media_type");
+	if (!op->body || strcmp(rq->content_type, "application/json") != 0)
+		return accepts_media(rq) ? 0
+					 : fail(rq, "unsupported_media_type");
+	answered = parse_json(rq);
+	if (answered)
+		return answered;
+	f = schema_check(op->body, &rq->body, rq->arena);
+	fs->in_body = fs->in_body || f;
+	add_all(fs, f);
+	return 0;
+}
+
+/* What a repeated Idempotency-Key must agree with: method, target, body. */
+static void
+hash_request(struct request *rq)
+{
+	unsigned char digest[crypto_hash_sha256_BYTES];
+	crypto_hash_sha256_state st;
+	const char *target = evhttp_request_get_uri(rq->ev);
+
+	crypto_hash_sha256_init(&st);
+	crypto_hash_sha256_update(&st, (const unsigned char *)rq->method,
+				  strlen(rq->method) + 1);
+	crypto_hash_sha256_update(&st, (const unsigned char *)target,
+				  strlen(target) + 1);
+	crypto_hash_sha256_update(&st, rq->raw, rq->raw_len);
+	crypto_hash_sha256_final(&st, digest);
+	hex_encode(rq->idem_hash, digest, sizeof(digest));
+}
+
+int
+request_check(struct request *rq)
+{
+	struct faults fs = { NULL, &fs.first, false };
+	int answered;
+
+	check_params(rq, &fs);
+	/* An id that cannot be is an id that is not there. */
+	if (has_path_fault(&fs))
+		return fail(rq, "not_found");
+	answered = check_body(rq, &fs);
+	if (answered)
+		return answered;
+	if (fs.first)
+		return problem_send(
+			rq, fs.in_body ? "invalid_request" : "invalid_parameter",
+			fs.first);
+	if (rq->op->conditional && !arg(rq, "if_match"))
+		return fail(rq, "precondition_required");
+	if (rq->op->idempotent) {
+		rq->idem_key = arg(rq, "idempotency_key");
+		if (rq->idem_key)
+			hash_request(rq);
+	}
+	if (rq->body && rq->op->body)
+		seal_personal(rq);
+	return 0;
+}

@@ -1,0 +1,443 @@
+/*
+ * From a checked request to one pipeline segment and back: who is asking
+ * (core.enter), the query's statements, and for a request with an
+ * Idempotency-Key the reply's row stored in the same transaction.
+ *
+ * An error with a key may mean that the first attempt already succeeded; so
+ * before it is answered the stored reply is looked for, under the same key.
+ */
+#include <event2/keyvalq_struct.h>
+#include <string.h>
+
+#include "encode.h"
+#include "request_internal.h"
+#include "supervise.h"
+#include "text.h"
+
+#define MAX_RETRIES 3
+
+static size_t enter_statement, idem_check_statement;
+
+void
+request_register(void)
+{
+	enter_statement = db_register(
+		"core_enter", "/* core: enter */ select core.enter($1::uuid, "
+			      "$2::uuid, $3::text, $4::int, $5::int)");
+	idem_check_statement = db_register(
+		"core_idem_check",
+		"/* core: idem_check */ select core.idem_check($1, $2)");
+}
+
+static const char *
+json_text(struct request *rq, json_t *v)
+{
+	char *dump;
+	const char *text;
+
+	switch (json_typeof(v)) {
+	case JSON_NULL:
+		return NULL;
+	case JSON_STRING:
+		return json_string_value(v);
+	case JSON_TRUE:
+		return "true";
+	case JSON_FALSE:
+		return "false";
+	case JSON_INTEGER:
+		return arena_printf(rq->arena, "%" JSON_INTEGER_FORMAT,
+				    json_integer_value(v));
+	default:
+		dump = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
+		text = arena_strdup(rq->arena, dump);
+		free(dump);
+		return text;
+	}
+}
+
+static const struct param *
+find_param(const struct operation *op, const char *bind)
+{
+	for (size_t i = 0; op && i < op->param_count; i++)
+		if (strcmp(op->params[i].bind, bind) == 0)
+			return &op->params[i];
+	return NULL;
+}
+
+json_t *
+arg_json(struct request *rq, const char *name)
+{
+	const struct param *p = find_param(rq->op, name);
+
+	if (p)
+		return rq->param_values[p - rq->op->params];
+	return json_object_get(rq->body, name);
+}
+
+const char *
+arg(struct request *rq, const char *name)
+{
+	json_t *v = arg_json(rq, name);
+
+	return v ? json_text(rq, v) : NULL;
+}
+
+void
+request_bind(struct request *rq, const char *name, const char *text)
+{
+	struct bound *b = arena_alloc(rq->arena, sizeof(*b));
+
+	b->name = name;
+	b->text = text ? arena_strdup(rq->arena, text) : NULL;
+	b->next = rq->bound;
+	rq->bound = b;
+}
+
+static const char *
+bound_text(const struct request *rq, const char *name)
+{
+	for (const struct bound *b = rq->bound; b; b = b->next)
+		if (strcmp(b->name, name) == 0)
+			return b->text;
+	return NULL;
+}
+
+static const char *
+fresh_id(struct request *rq, char id[37])
+{
+	/* A retry keeps the id: it was never seen by anybody. */
+	if (!*id)
+		uuid_make(id, (unsigned)rq->actor.street);
+	return id;
+}
+
+static const char *
+context_text(struct request *rq, enum context which)
+{
+	switch (which) {
+	case CTX_ACTOR:
+		return rq->has_actor ? rq->actor.account : NULL;
+	case CTX_SESSION:
+		return rq->has_actor ? rq->actor.session : NULL;
+	case CTX_STREET:
+		return rq->has_actor ? arena_printf(rq->arena, "%ld",
+						    rq->actor.street)
+				     : NULL;
+	case CTX_ROLE:
+		return rq->has_actor ? rq->actor.role : NULL;
+	case CTX_BODY:
+		return rq->body ? json_text(rq, rq->body) : NULL;
+	case CTX_NEW_ID:
+		return fresh_id(rq, rq->new_id);
+	case CTX_NEW_ID2:
+		return fresh_id(rq, rq->new_id2);
+	case CTX_REQUEST_ID:
+		return rq->id;
+	case CTX_ADDRESS:
+		return rq->address;
+	case CTX_IDEM_KEY:
+		return rq->idem_key;
+	case CTX_IDEM_HASH:
+		return rq->idem_hash;
+	}
+	return NULL;
+}
+
+static const char *
+bind_text(struct request *rq, const struct bind *b)
+{
+	json_t *v;
+
+	switch (b->from) {
+	case BIND_PARAM:
+		v = rq->param_values[b->index];
+		return v ? json_text(rq, v) : NULL;
+	case BIND_BODY:
+		v = json_object_get(rq->body, b->name);
+		return v ? json_text(rq, v) : NULL;
+	case BIND_HOOK:
+		return bound_text(rq, b->name);
+	case BIND_CONTEXT:
+		return context_text(rq, (enum context)b->index);
+	}
+	return NULL;
+}
+
+static struct db_call *
+next_call(struct request *rq, size_t statement)
+{
+	struct db_call *call = &rq->job.calls[rq->job.call_count++];
+
+	memset(call, 0, sizeof(*call));
+	call->statement = statement;
+	return call;
+}
+
+static void
+call_enter(struct request *rq)
+{
+	struct db_call *call;
+
+	if (!rq->has_actor)
+		return;
+	call = next_call(rq, enter_statement);
+	call->param_count = 5;
+	call->params[0] = rq->actor.session;
+	call->params[1] = rq->actor.account;
+	call->params[2] = rq->actor.role;
+	call->params[3] = context_text(rq, CTX_STREET);
+	call->params[4] = arena_printf(rq->arena, "%ld", rq->actor.epoch);
+}
+
+static void
+call_query(struct request *rq, const struct query *q)
+{
+	for (size_t i = 0; i < q->statement_count; i++) {
+		const struct statement *st = &q->statements[i];
+		bool stores = rq->idem_key && i + 1 == q->statement_count &&
+			      st->idem_bind_count;
+		size_t n = stores ? st->idem_bind_count : st->bind_count;
+		struct db_call *call = next_call(
+			rq, stores ? st->db_index_idem : st->db_index);
+
+		call->param_count = (int)n;
+		for (size_t j = 0; j < n; j++)
+			call->params[j] = bind_text(rq, &st->binds[j]);
+	}
+}
+
+static void
+job_begin(struct request *rq, void (*done)(struct db_job *))
+{
+	rq->job.call_count = 0;
+	rq->job.done = done;
+	rq->job.data = rq;
+	call_enter(rq);
+}
+
+/* The query's answer ------------------------------------------------------- */
+
+static void
+add_link(struct request *rq, const char *next)
+{
+	struct evbuffer *b = evbuffer_new();
+	const char *target = evhttp_request_get_uri(rq->ev);
+	const char *query = strchr(target, '?');
+	size_t path_len = query ? (size_t)(query - target) : strlen(target);
+	char mark = '?';
+
+	evbuffer_add_printf(b, "<%.*s", (int)path_len, target);
+	for (query = query ? query + 1 : ""; *query;) {
+		size_t n = strcspn(query, "&");
+
+		if (strncmp(query, "after=", 6) != 0) {
+			evbuffer_add_printf(b, "%c%.*s", mark, (int)n, query);
+			mark = '&';
+		}
+		query += n + (query[n] == '&');
+	}
+	evbuffer_add_printf(b, "%cafter=%s>; rel=\"next\"", mark, next);
+	evbuffer_add(b, "", 1);
+	reply_header(rq, "Link", (const char *)evbuffer_pullup(b, -1));
+	evbuffer_free(b);
+}
+
+static int
+answer_list(struct request *rq, const PGresult *res)
+{
+	json_t *limit = arg_json(rq, "limit");
+	char *next = NULL;
+
+	encode_list(rq->out, res,
+		    limit ? (int)json_integer_value(limit) : PQntuples(res),
+		    rq->op->reply_item, &next);
+	if (next)
+		add_link(rq, next);
+	free(next);
+	return reply_send(rq, rq->op->status, "application/json", rq->out);
+}
+
+static int
+answer_object(struct request *rq, const PGresult *res)
+{
+	const char *etag = encode_meta(res, "_etag");
+	const char *location = encode_meta(res, "_location");
+	bool twice;
+	const char *known = request_header(rq, "If-None-Match", &twice);
+	char *quoted;
+
+	if (etag) {
+		quoted = arena_printf(rq->arena, "\"%s\"", etag);
+		reply_header(rq, "ETag", quoted);
+		if (known && strcmp(known, quoted) == 0 &&
+		    strcmp(rq->op->method, "GET") == 0)
+			return reply_empty(rq, 304);
+	}
+	if (location)
+		reply_header(rq, "Location", location);
+	if (rq->op->status == 204)
+		return reply_empty(rq, 204);
+	encode_row(rq->out, res, 0, rq->op->reply);
+	return reply_send(rq, rq->op->status, "application/json", rq->out);
+}
+
+static int
+answer(struct request *rq, PGresult *res)
+{
+	const struct hook *hook = rq->op->hook;
+
+	if (hook && hook->reply && !rq->replaying)
+		return hook->reply(rq, res);
+	if (rq->op->reply_list)
+		return answer_list(rq, res);
+	if (PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 0)
+		return fail(rq, "not_found");
+	return answer_object(rq, res);
+}
+
+/* Outcomes ----------------------------------------------------------------- */
+
+static void replay(struct request *rq, const struct problem *held);
+
+static int
+send_held(struct request *rq, const struct problem *p)
+{
+	if (p->retry_after)
+		reply_header(rq, "Retry-After",
+			     arena_printf(rq->arena, "%d", p->retry_after));
+	return p->pointer ? fail_at(rq, p->code, p->pointer)
+			  : fail(rq, p->code);
+}
+
+/* Never sent, or sent and lost: the two a client must tell apart, since only
+ * the second may have happened. A read has no effect to be unsure of. */
+static int
+answer_unavailable(struct request *rq)
+{
+	bool read = strcmp(rq->op->method, "GET") == 0;
+	bool unknown = rq->job.outcome == DB_LOST && !read;
+
+	reply_header(rq, "Retry-After", "1");
+	return fail(rq, unknown ? "outcome_unknown" : "database_unavailable");
+}
+
+static void
+query_failed(struct request *rq)
+{
+	struct problem p = problem_of_sql(rq->arena, rq->job.error);
+
+	if (p.retry && rq->retries++ < MAX_RETRIES) {
+		request_run(rq);
+		return;
+	}
+	if (rq->idem_key && rq->op->query->replay_sql) {
+		replay(rq, &p);
+		return;
+	}
+	send_held(rq, &p);
+}
+
+static void
+query_done(struct db_job *job)
+{
+	struct request *rq = job->data;
+
+	rq->db_us += job->db_us;
+	switch (job->outcome) {
+	case DB_OK:
+		answer(rq, job->last);
+		return;
+	case DB_ERROR:
+		query_failed(rq);
+		return;
+	case DB_AWAY:
+	case DB_LOST:
+		answer_unavailable(rq);
+		return;
+	}
+}
+
+static void
+replay_done(struct db_job *job)
+{
+	struct request *rq = job->data;
+	struct problem p;
+
+	rq->db_us += job->db_us;
+	if (job->outcome == DB_OK && PQntuples(job->last) == 1) {
+		answer(rq, job->last);
+	} else if (job->outcome == DB_OK) {
+		send_held(rq, rq->held);
+	} else if (job->outcome == DB_ERROR) {
+		p = problem_of_sql(rq->arena, job->error);
+		send_held(rq, &p);
+	} else {
+		answer_unavailable(rq);
+	}
+}
+
+static void
+replay(struct request *rq, const struct problem *held)
+{
+	struct db_call *call;
+
+	rq->held = arena_alloc(rq->arena, sizeof(*held));
+	*rq->held = *held;
+	rq->replaying = true;
+	job_begin(rq, replay_done);
+	call = next_call(rq, idem_check_statement);
+	call->param_count = 2;
+	call->params[0] = rq->idem_key;
+	call->params[1] = rq->idem_hash;
+	call = next_call(rq, 0);
+	call->sql = rq->op->query->replay_sql;
+	call->param_count = 1;
+	call->params[0] = rq->idem_key;
+	db_submit(rq->worker->db, &rq->job);
+}
+
+int
+request_run(struct request *rq)
+{
+	if (!rq->op->query)
+		return fail(rq, "internal_error");
+	job_begin(rq, query_done);
+	call_query(rq, rq->op->query);
+	db_submit(rq->worker->db, &rq->job);
+	return PENDING;
+}
+
+static void
+helper_done(struct db_job *job)
+{
+	struct request *rq = job->data;
+	struct problem p;
+
+	rq->db_us += job->db_us;
+	if (job->outcome == DB_OK) {
+		rq->then(rq, job->last);
+		return;
+	}
+	if (job->outcome == DB_ERROR) {
+		p = problem_of_sql(rq->arena, job->error);
+		send_held(rq, &p);
+	} else {
+		answer_unavailable(rq);
+	}
+	/* The hook drops what it holds; the arena's clean-ups are enough. */
+}
+
+int
+request_query(struct request *rq, const char *name,
+	      int (*then)(struct request *rq, PGresult *res))
+{
+	const struct query *q = query_find(name);
+
+	if (!q)
+		return fail(rq, "internal_error");
+	rq->then = then;
+	job_begin(rq, helper_done);
+	call_query(rq, q);
+	db_submit(rq->worker->db, &rq->job);
+	return PENDING;
+}

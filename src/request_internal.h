@@ -1,0 +1,32 @@
+/* Shared by the files that make up a request's life; not for others. */
+#ifndef LINLI_REQUEST_INTERNAL_H
+#define LINLI_REQUEST_INTERNAL_H
+#include "problem.h"
+#include "request.h"
+
+struct bound {
+	struct bound *next;
+	const char *name, *text;
+};
+
+/* Registers the statements every request may need (enter, idempotency). */
+void request_register(void);
+
+/* The header's value; NULL when absent. *twice when it came more than once. */
+const char *request_header(struct request *rq, const char *name, bool *twice);
+
+/* Stages; 0 = go on, else the request has been answered. */
+int request_authenticate(struct request *rq);
+int request_check(struct request *rq);
+/* Sends the operation's query; the answer follows by itself. */
+int request_run(struct request *rq);
+
+/* The request's log line. */
+void request_log(struct request *rq);
+
+/* reply.c: everything ends in one of these two. out may be NULL. */
+int reply_send(struct request *rq, int status, const char *type,
+	       struct evbuffer *out);
+/* Logs, frees, and tells the worker. */
+void request_end(struct request *rq);
+#endif

@@ -1,0 +1,33 @@
+/* One JSON line a request: what was asked, by whom, how it ended, how long it
+ * took. Never a path with its values, a body or a token. */
+#include <stdio.h>
+
+#include "log.h"
+#include "request_internal.h"
+#include "text.h"
+
+void
+request_log(struct request *rq)
+{
+	char line[1024], actor[128] = "", code[128] = "";
+	double all = (double)(monotonic_us() - rq->start_us) / 1000;
+	size_t n;
+
+	if (!log_wants(LOG_INFO_))
+		return;
+	if (rq->has_actor)
+		snprintf(actor, sizeof(actor),
+			 ",\"actor\":\"%s\",\"role\":\"%s\"", rq->actor.account,
+			 rq->actor.role);
+	if (rq->code)
+		snprintf(code, sizeof(code), ",\"code\":\"%s\"", rq->code);
+	n = log_begin(line, sizeof(line), LOG_INFO_, "request");
+	n += (size_t)snprintf(line + n, sizeof(line) - n,
+			      ",\"req\":\"%s\",\"method\":\"%s\",\"op\":\"%s\","
+			      "\"status\":%d%s%s,\"db_ms\":%.2f,\"ms\":%.2f}",
+			      rq->id, rq->method, rq->op ? rq->op->id : "-",
+			      rq->status, code, actor,
+			      (double)rq->db_us / 1000, all);
+	if (n < sizeof(line))
+		log_raw(line, n);
+}

@@ -1,0 +1,108 @@
+"""All tests, with one count at the end: lints, C units, SQL, HTTP.
+
+    /usr/bin/python3 tests/check.py [part …]      parts: lint unit sql http
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import harness
+
+PYTHON = "/usr/bin/python3"
+tests = harness.TOP / "tests"
+
+
+class Count:
+    passed = failed = 0
+
+    def add(self, passed, failed, output, name):
+        self.passed += passed
+        self.failed += failed
+        if failed:
+            print(output)
+        print(f"{'ok  ' if not failed else 'FAIL'} {name}: {passed} passed, {failed} failed", flush=True)
+
+
+def run(command, **env):
+    """Exit code and all output; a part that hangs is ended, not waited for."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, errors="replace", timeout=3000, cwd=harness.TOP,
+                          env={**os.environ, **env})
+    return done.returncode, done.stdout
+
+
+def lint(count, site):
+    code, out = run([PYTHON, str(tests / "lint.py")])
+    passed = len(re.findall(r"^ok ", out, re.M))
+    failed = len(re.findall(r"^not ok ", out, re.M))
+    count.add(passed, failed or (1 if code else 0), out, "lint")
+
+
+def unit(count, site):
+    site.cluster.execute("postgres", "create database unit")
+    for source in sorted((tests / "unit").glob("test_*.c")):
+        program = harness.BUILD / "unit" / source.stem
+        code, out = run([str(program)], PGTEST=site.cluster.superuser("unit"))
+        # cmocka: "[  PASSED  ] 12 test(s)." and "[  FAILED  ] 1 test(s), …"
+        passed = sum(map(int, re.findall(r"\[  PASSED  \] (\d+) test", out)))
+        failed = sum(map(int, re.findall(r"\[  FAILED  \] (\d+) test", out)))
+        count.add(passed, failed or (1 if code or not passed else 0), out, source.stem)
+
+
+def sql(count, site):
+    for source in sorted((tests / "sql").glob("*.sql")):
+        name = site.cluster.fresh()
+        code, out = run(["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d",
+                         site.cluster.superuser(name), "-f", str(source)])
+        site.cluster.drop(name)
+        passed = len(re.findall(r"^ok \d", out, re.M))
+        failed = len(re.findall(r"^not ok \d", out, re.M))
+        plan = re.search(r"^1\.\.(\d+)$", out, re.M)
+        if not failed and (code or not plan or int(plan.group(1)) != passed):
+            failed = 1
+        count.add(passed, failed, out, f"sql/{source.stem}")
+
+
+def http(count, site):
+    for source in sorted(tests.glob("test_*.py")):
+        code, out = run([PYTHON, "-m", "pytest", "-q", "-x" if os.environ.get("FAST") else "-q",
+                         "-p", "no:cacheprovider", str(source)], LINLI_SITE=str(site.folder))
+        tail = out.strip().splitlines()[-1] if out.strip() else ""
+        passed = sum(map(int, re.findall(r"(\d+) passed", tail)))
+        failed = sum(map(int, re.findall(r"(\d+) (?:failed|error|skipped)", tail)))
+        count.add(passed, failed or (1 if code or not passed else 0), out, source.stem)
+
+
+class Site:
+    def __init__(self):
+        self.folder = harness.temporary_folder()
+        self.cluster = harness.Cluster(self.folder / "pg")
+        harness.make_template(self.cluster, self.folder)
+
+
+PARTS = {"lint": lint, "unit": unit, "sql": sql, "http": http}
+
+
+def main():
+    wanted = sys.argv[1:] or list(PARTS)
+    count, begun = Count(), time.monotonic()
+    site = Site() if wanted != ["lint"] else None
+    try:
+        for name in wanted:
+            PARTS[name](count, site)
+    finally:
+        if site:
+            site.cluster.stop()
+            subprocess.run(["rm", "-rf", str(site.folder)], check=False)
+    print(f"in {time.monotonic() - begun:.0f} s")
+    print(f"{count.passed} passed, {count.failed} failed")
+    return 1 if count.failed or not count.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""Fixtures. `server` and `people` give each test a fresh database and daemon;
+`shared_people` one per module, for tests that only add and read."""
+
+import json
+import os
+import pathlib
+import types
+
+import pytest
+
+import contract
+import harness
+
+
+@pytest.fixture(scope="session")
+def site(request):
+    """Cluster, template, keys and tokens: made by check.py, or made here."""
+    given = os.environ.get("LINLI_SITE")
+    folder = pathlib.Path(given) if given else harness.temporary_folder()
+    cluster = harness.Cluster(folder / "pg")
+    if not (folder / "tokens.json").exists():
+        harness.make_template(cluster, folder)
+    tokens = json.loads((folder / "tokens.json").read_text())
+    yield types.SimpleNamespace(cluster=cluster, folder=folder, keys=folder / "keys", tokens=tokens)
+    if not given:
+        cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def spec():
+    return contract.Contract(harness.TOP / "build/openapi.json")
+
+
+class World:
+    """A database, its daemon, and everybody's client."""
+
+    def __init__(self, site, spec, folder, **settings):
+        self.site, self.spec = site, spec
+        self.database = site.cluster.fresh()
+        self.settings = harness.Settings(folder, site.cluster, self.database, site.keys, **settings)
+        self.folder = folder
+        self.server = harness.Server(self.settings, folder / "log")
+
+    def sql(self, text, *args):
+        return self.site.cluster.execute(self.database, text, *args)
+
+    def client(self, name=None):
+        token = self.site.tokens[name] if name else None
+        return harness.Client(self.server.url, token, self.spec.check_reply)
+
+    def __getattr__(self, name):
+        if name in harness.PEOPLE:
+            client = self.client(name)
+            setattr(self, name, client)
+            return client
+        raise AttributeError(name)
+
+    def set_clock(self, offset):
+        """Moves core.now(); the daemon's connections pick it up anew."""
+        self.sql(f"alter database {self.database} set linli.clock_offset = '{offset}'")
+        self.sql("select pg_terminate_backend(pid) from pg_stat_activity"
+                 " where datname = %s and pid <> pg_backend_pid()", self.database)
+        harness.wait_for(lambda: self.client().get("/readyz").status_code == 200, "the daemon's return")
+
+    def close(self):
+        try:
+            code = self.server.stop()
+            assert code == 0, f"linlid ended with {code}:\n" + self.server.tail()
+        finally:
+            self.site.cluster.drop(self.database)
+
+
+@pytest.fixture
+def world(site, spec, tmp_path):
+    made = World(site, spec, tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def shared(site, spec, tmp_path_factory):
+    made = World(site, spec, tmp_path_factory.mktemp("shared"))
+    yield made
+    made.close()

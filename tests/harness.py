@@ -1,0 +1,244 @@
+"""Real parts for tests: a private PostgreSQL cluster, databases copied from a
+template, a linlid of one's own. Everything started is stopped by its own id."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+import psycopg2
+import requests
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+BUILD = TOP / os.environ.get("LINLI_BUILD", "build/san")
+LINLID = BUILD / "linlid"
+WAIT = 30  # seconds; the most a test waits for a condition
+
+
+def wait_for(condition, what, seconds=WAIT):
+    """Polls until condition() is true; its value is returned."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"waited {seconds} s for {what}")
+
+
+class Cluster:
+    """One PostgreSQL for the whole run, in a folder of its own."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.sh("start", "--nofsync")
+        self.socket = self.sh("socket").strip()
+        self.count = 0
+
+    def sh(self, *args):
+        done = subprocess.run(
+            ["sh", str(TOP / "sql/cluster.sh"), args[0], str(self.folder), *args[1:]],
+            capture_output=True, text=True, timeout=120)
+        if done.returncode:
+            raise RuntimeError(f"cluster.sh {args}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def conninfo(self, database, user):
+        return f"host={self.socket} dbname={database} user={user}"
+
+    def superuser(self, database):
+        return self.conninfo(database, "postgres")
+
+    def connect(self, database, user="postgres"):
+        connection = psycopg2.connect(self.conninfo(database, user))
+        connection.autocommit = True
+        return connection
+
+    def execute(self, database, sql, *args):
+        with self.connect(database) as c, c.cursor() as cur:
+            cur.execute(sql, args or None)
+            return cur.fetchall() if cur.description else None
+
+    def create(self, name, template="linli_template"):
+        self.execute("postgres", f'create database "{name}" template "{template}" owner linli_owner')
+        self.execute("postgres", f'revoke all on database "{name}" from public;'
+                     f'grant connect on database "{name}" to linli_app, linli_job;'
+                     f'grant connect, create on database "{name}" to linli_owner')
+
+    def drop(self, name):
+        self.execute("postgres", f'drop database if exists "{name}" with (force)')
+
+    def fresh(self):
+        self.count += 1
+        name = f"t{os.getpid()}_{self.count}"
+        self.create(name)
+        return name
+
+    def stop(self):
+        self.sh("stop")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Settings:
+    """The config file of one daemon."""
+
+    def __init__(self, folder, cluster, database, keys, **more):
+        data = folder / "data"
+        data.mkdir(exist_ok=True)
+        self.path = folder / "linlid.conf"
+        self.values = {
+            "listen": "127.0.0.1:0", "workers": 2, "keys_dir": str(keys),
+            "data_dir": str(data), "log_level": "info", "job_interval_ms": 200,
+            "database": cluster.conninfo(database, "linli_app"),
+            "database_owner": cluster.conninfo(database, "linli_owner"),
+            "database_jobs": cluster.conninfo(database, "linli_job"), **more}
+        self.write()
+
+    def write(self):
+        self.path.write_text("".join(
+            f"{k} = {json.dumps(v) if isinstance(v, str) else v}\n"
+            for k, v in self.values.items()))
+
+
+def run_linlid(settings, *args, stdin=None):
+    """A subcommand; its standard output."""
+    done = subprocess.run([str(LINLID), *args], input=stdin, text=True,
+                          capture_output=True, timeout=60,
+                          env={**os.environ, "LINLI_CONFIG": str(settings.path)})
+    if done.returncode:
+        raise RuntimeError(f"linlid {args}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+class Server:
+    """A running linlid: supervisor, workers, job process."""
+
+    def __init__(self, settings, log, env=None):
+        self.settings = settings
+        self.log = pathlib.Path(log)
+        with open(self.log, "ab") as out:
+            self.process = subprocess.Popen(
+                [str(LINLID), "serve"], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                start_new_session=True,
+                env={**os.environ, "LINLI_CONFIG": str(settings.path), **(env or {})})
+        self.url = self.wait_ready()
+
+    def lines(self, event=None):
+        found = []
+        for line in self.log.read_text(errors="replace").splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if event is None or entry.get("event") == event:
+                found.append(entry)
+        return found
+
+    def wait_ready(self):
+        def ready():
+            if self.process.poll() is not None:
+                raise AssertionError("linlid ended: " + self.log.read_text(errors="replace")[-4000:])
+            for entry in self.lines("ready"):
+                found = re.search(r"http://\S+?:\d+", entry.get("message", ""))
+                if found:
+                    return found.group(0)
+            return None
+        return wait_for(ready, "linlid to be ready")
+
+    def children(self):
+        path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
+        return [int(p) for p in pathlib.Path(path).read_text().split()]
+
+    def stop(self):
+        """SIGTERM; what the sanitizers found, and how it ended."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(WAIT)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+                raise AssertionError("linlid did not end after SIGTERM:\n" + self.tail())
+        text = self.log.read_text(errors="replace")
+        assert "Sanitizer" not in text and "runtime error:" not in text, self.tail()
+        return self.process.returncode
+
+    def tail(self):
+        return self.log.read_text(errors="replace")[-6000:]
+
+
+class Client:
+    """HTTP as one person: token and base URL filled in. Answers are checked
+    against the contract wherever they come from (see conftest)."""
+
+    def __init__(self, url, token=None, check=None):
+        self.url, self.token, self.check = url, token, check
+        self.session = requests.Session()
+
+    def __call__(self, method, path, json=None, headers=None, **kw):
+        merged = {"Accept-Language": "en", **(headers or {})}
+        if self.token and "Authorization" not in merged:
+            merged["Authorization"] = "Bearer " + self.token
+        reply = self.session.request(method, self.url + path, json=json, headers=merged,
+                                     timeout=40, **kw)
+        if self.check:
+            self.check(method, path, reply)
+        return reply
+
+    def get(self, path, **kw):
+        return self("GET", path, **kw)
+
+    def post(self, path, json=None, **kw):
+        return self("POST", path, json=json, **kw)
+
+    def put(self, path, json=None, **kw):
+        return self("PUT", path, json=json, **kw)
+
+    def delete(self, path, **kw):
+        return self("DELETE", path, **kw)
+
+
+# Who is who in tests/fixture.sql: name → (login, role).
+PEOPLE = {
+    "resident": ("resident", "resident"),
+    "resident2": ("resident2", "resident"),
+    "resident_far": ("resident_far", "resident"),
+    "lead": ("lead", "grid_lead"),
+    "lead2": ("lead2", "grid_lead"),
+    "lead_next": ("lead_next", "grid_lead"),
+    "lead_far": ("lead_far", "grid_lead"),
+    "community": ("community", "community"),
+    "community2": ("community2", "community"),
+    "community_far": ("community_far", "community"),
+    "street": ("street", "street"),
+    "street_far": ("street_far", "street"),
+}
+
+
+def make_template(cluster, folder):
+    """Migrates and fills linli_template, makes keys and everybody's tokens."""
+    folder = pathlib.Path(folder)
+    cluster.execute("postgres", "create database linli_template owner linli_owner")
+    setup = ["psql", "-q", "-v", "ON_ERROR_STOP=1", "-d", cluster.superuser("linli_template")]
+    subprocess.run([*setup, "-f", str(TOP / "sql/setup.sql")], check=True, timeout=60)
+    settings = Settings(folder, cluster, "linli_template", folder / "keys")
+    run_linlid(settings, "keys", "new")
+    run_linlid(settings, "migrate")
+    subprocess.run([*setup, "-f", str(TOP / "tests/fixture.sql")], check=True, timeout=60,
+                   stdout=subprocess.DEVNULL)
+    tokens = {name: run_linlid(settings, "token", "--account", login, "--role", role,
+                               "--ttl", "86400").strip()
+              for name, (login, role) in PEOPLE.items()}
+    (folder / "tokens.json").write_text(json.dumps(tokens))
+
+
+def temporary_folder():
+    """A short path: the socket inside must stay below 108 bytes."""
+    folder = tempfile.mkdtemp(prefix="linli-", dir="/tmp")
+    os.chmod(folder, 0o755)
+    return pathlib.Path(folder)
