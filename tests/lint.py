@@ -1,0 +1,167 @@
+"""Lints a machine can do: layers, codes, settings, contract style, sizes.
+
+Prints "ok name" or "not ok name" with the places, like everything here."""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+failures = 0
+
+
+def report(name, faults):
+    global failures
+    print(("not ok " if faults else "ok ") + name)
+    for fault in faults:
+        failures += 1
+        print("    " + str(fault))
+
+
+def files(*patterns):
+    return sorted(f for p in patterns for f in TOP.glob(p))
+
+
+def lines(*patterns):
+    for f in files(*patterns):
+        for number, line in enumerate(f.read_text().splitlines(), 1):
+            yield f"{f.relative_to(TOP)}:{number}", line
+
+
+def contract():
+    return json.loads((TOP / "build/openapi.json").read_text())
+
+
+def operations():
+    for path, item in contract()["paths"].items():
+        for method, op in item.items():
+            if method in ("get", "post", "put", "delete", "patch"):
+                yield method.upper(), path, op
+
+
+def domain_sees_only_linli_h():
+    """src/domain knows the core through linli.h; the core never knows a domain."""
+    faults = [f"{at}: {line}" for at, line in lines("src/domain/*.c")
+              if re.match(r'#include "(?!linli\.h")', line)]
+    faults += [f"{at}: {line}" for at, line in lines("src/*.c", "include/*.h")
+               if re.match(r'#include ".*domain/', line)]
+    return faults
+
+
+def problem_codes():
+    """Raised codes are in the catalogue, and the catalogue holds no dead ones."""
+    catalogue = {c for c in contract()["x-problems"]}
+    raised = {}
+    for at, line in lines("sql/migrations/*.sql", "sql/queries/*.sql"):
+        for code in re.findall(r"core\.fail\(\s*\d+,\s*'(\w+)'", line):
+            raised[code] = at
+    for at, line in lines("src/*.c", "src/domain/*.c"):
+        for code in re.findall(r'\bfail(?:_at)?\([^,"]+,\s*"(\w+)"', line):
+            raised[code] = at
+    faults = [f"{at}: {code} is not in openapi/problems.yaml"
+              for code, at in raised.items() if code not in catalogue]
+    text = "".join(f.read_text() for f in files(
+        "sql/migrations/*.sql", "sql/queries/*.sql", "src/*.c", "src/domain/*.c"))
+    for code in sorted(catalogue):
+        name = code.removeprefix("fault.")
+        if f'"{name}"' not in text and f"'{name}'" not in text:
+            faults.append(f"openapi/problems.yaml: nothing raises {code}")
+    return faults
+
+
+def settings_documented():
+    """config.c's table, the sample and the README name the same settings."""
+    table = set(re.findall(r'^\t\{ "(\w+)",', (TOP / "src/config.c").read_text(), re.M)) or \
+        set(re.findall(r'\{\s*"(\w+)",\s*(?:TEXT|NUMBER|CFG|SETTING|T_)', (TOP / "src/config.c").read_text()))
+    sample = set(re.findall(r"^#?\s?(\w+) = ", (TOP / "systemd/linlid.conf").read_text(), re.M))
+    readme = set(re.findall(r"^\| `(\w+)` \|", (TOP / "README.md").read_text(), re.M))
+    faults = [] if table else ["src/config.c: no settings found"]
+    faults += [f"systemd/linlid.conf: {s}" for s in sorted(table ^ sample)]
+    faults += [f"README.md: {s}" for s in sorted(table ^ readme)]
+    return faults
+
+
+def contract_style():
+    """Every operation says what it does, who may, and what its parts mean."""
+    faults = []
+    for method, path, op in operations():
+        name = f"{op['x-source']}: {op['operationId']}"
+        if method == "PATCH":
+            faults.append(name + ": PATCH is never the only way, so there is none")
+        for key in ("summary", "description"):
+            if key in op:
+                break
+        else:
+            faults.append(name + ": no description")
+        for p in op.get("parameters", []):
+            if "$ref" not in p and "description" not in p:
+                faults.append(f"{name}: parameter {p['name']} has no description")
+        body = op.get("requestBody", {}).get("content", {}).get("application/json")
+        if body is not None and "example" not in body:
+            faults.append(name + ": the request body has no example")
+        refs = [p.get("$ref", "") for p in op.get("parameters", [])]
+        if method == "POST" and op["security"] and not any(r.endswith("/IdempotencyKey") for r in refs):
+            faults.append(name + ": a POST takes an Idempotency-Key")
+        if method == "PUT" and not any(r.endswith("/IfMatch") for r in refs):
+            faults.append(name + ": a PUT takes If-Match")
+    return faults
+
+
+def properties_described():
+    faults = []
+
+    def walk(node, at):
+        if isinstance(node, dict):
+            for name, sub in node.get("properties", {}).items() if isinstance(
+                    node.get("properties"), dict) else []:
+                if isinstance(sub, dict) and "$ref" not in sub and "description" not in sub:
+                    faults.append(f"{at}/{name}")
+            for key, sub in node.items():
+                if key != "example":
+                    walk(sub, f"{at}/{key}")
+        elif isinstance(node, list):
+            for i, sub in enumerate(node):
+                walk(sub, f"{at}/{i}")
+
+    walk(contract()["components"].get("schemas", {}), "components/schemas")
+    walk(contract()["paths"], "paths")
+    return faults
+
+
+def sizes():
+    return [f"{f.relative_to(TOP)}: {n} lines" for f in files("src/**/*.[ch]", "include/*.h")
+            if (n := len(f.read_text().splitlines())) > 400]
+
+
+def long_lines():
+    faults = []
+    for at, line in lines("src/**/*.[ch]", "include/*.h", "tests/unit/*.c"):
+        if len(line.expandtabs(8)) > 80 and "http" not in line:
+            faults.append(at)
+    return faults
+
+
+def top_level():
+    tracked = subprocess.run(["git", "ls-files"], cwd=TOP, capture_output=True, text=True).stdout
+    allowed = {"Makefile", "README.md", "LICENSE", "openapi", "sql", "include", "src", "tests", "systemd"}
+    names = {t.split("/")[0] for t in tracked.split()}
+    return sorted(n for n in names if n not in allowed and not n.startswith("."))
+
+
+def only_bound_sql():
+    """No statement text is built from values: sprintf and SQL never meet."""
+    return [f"{at}: {line.strip()}" for at, line in lines("src/*.c", "src/domain/*.c")
+            if re.search(r"PQexec\(|PQsendQuery\(", line)]
+
+
+def main():
+    for check in (domain_sees_only_linli_h, problem_codes, settings_documented, contract_style,
+                  properties_described, sizes, long_lines, top_level, only_bound_sql):
+        report(check.__name__, check())
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
