@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include "arena.h"
 
+#define MULTIPART_MAX 16 /* parts */
+
 struct part {
 	const char *name;         /* decoded, never NULL */
 	const char *filename;     /* NULL for a plain field */
@@ -14,7 +16,7 @@ struct part {
 };
 
 /* header: the Content-Type with its boundary. False with *why = problem code
- * (bad_multipart, too_many_parts). At most 16 parts. */
+ * (bad_multipart, too_many_parts). parts has room for MULTIPART_MAX. */
 bool multipart_parse(struct arena *a, const char *header,
 		     const unsigned char *body, size_t len,
 		     struct part *parts, size_t *count, const char **why);

@@ -33,6 +33,8 @@ seal_load(const char *path, char **why)
 
 	if (dir < 0)
 		return false;
+	if (sodium_init() < 0)
+		abort();
 	*why = NULL;
 	key = file_read_secret(dir, KEY_FILE, crypto_kdf_KEYBYTES, &len, why);
 	close(dir);
@@ -60,6 +62,8 @@ seal_new(const char *path, char **why)
 
 	if (dir < 0)
 		return false;
+	if (sodium_init() < 0)
+		abort();
 	crypto_kdf_keygen(key);
 	done = file_write(dir, KEY_FILE, key, sizeof(key), false);
 	if (!done)

@@ -1,0 +1,120 @@
+/*
+ * photos/ab/cdef… under config.data_dir. The name is the content's hash, so
+ * a file is written once, never changed, and storing it twice is harmless.
+ */
+#include "blob.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "file.h"
+#include "text.h"
+
+#define HASH_LENGTH 64
+
+static bool
+hash_valid(const char *hash)
+{
+	return strlen(hash) == HASH_LENGTH &&
+	       strspn(hash, "0123456789abcdef") == HASH_LENGTH;
+}
+
+/* Opens the folder name in dir; created is durable when this returns. */
+static int
+subfolder(int dir, const char *name, bool create)
+{
+	if (create && mkdirat(dir, name, 0700) == 0) {
+		if (fsync(dir))
+			return -1;
+	} else if (create && errno != EEXIST) {
+		return -1;
+	}
+	return openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* The folder that holds (or will hold) this hash, or -1. */
+static int
+folder(const char *hash, bool create)
+{
+	const char pair[3] = {hash[0], hash[1], '\0'};
+	int root, photos, fd = -1;
+
+	root = open(config.data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return -1;
+	photos = subfolder(root, "photos", create);
+	if (photos >= 0) {
+		fd = subfolder(photos, pair, create);
+		close(photos);
+	}
+	close(root);
+	return fd;
+}
+
+/* There already, and whole? Durable, too: whoever renamed it into place may
+ * not have come to the folder's fsync yet. */
+static bool
+present(int dir, const char *name, size_t len)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISREG(st.st_mode) && (size_t)st.st_size == len &&
+	       fsync(dir) == 0;
+}
+
+bool
+blob_put(const void *bytes, size_t len, char hash[65])
+{
+	unsigned char digest[crypto_hash_sha256_BYTES];
+	bool done;
+	int dir;
+
+	crypto_hash_sha256(digest, bytes, len);
+	hex_encode(hash, digest, sizeof(digest));
+	dir = folder(hash, true);
+	if (dir < 0)
+		return false;
+	done = present(dir, hash + 2, len) ||
+	       file_write(dir, hash + 2, bytes, len, true);
+	close(dir);
+	return done;
+}
+
+int
+blob_open(const char *hash, size_t *size)
+{
+	struct stat st;
+	int dir, fd;
+
+	if (!hash_valid(hash) || (dir = folder(hash, false)) < 0)
+		return -1;
+	fd = openat(dir, hash + 2, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	close(dir);
+	if (fd >= 0 && (fstat(fd, &st) || !S_ISREG(st.st_mode))) {
+		close(fd);
+		fd = -1;
+	}
+	if (fd >= 0)
+		*size = (size_t)st.st_size;
+	return fd;
+}
+
+bool
+blob_delete(const char *hash)
+{
+	bool done;
+	int dir;
+
+	if (!hash_valid(hash) || (dir = folder(hash, false)) < 0)
+		return false;
+	done = unlinkat(dir, hash + 2, 0) == 0 && fsync(dir) == 0;
+	close(dir);
+	return done;
+}
