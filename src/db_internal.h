@@ -1,0 +1,114 @@
+/* What the files of the db module share: registry, pool, connection. */
+#ifndef LINLI_DB_INTERNAL_H
+#define LINLI_DB_INTERNAL_H
+#include "db.h"
+
+#define QUEUE_MAX 256           /* segments in flight on one connection */
+#define WAIT_MAX QUEUE_MAX      /* jobs waiting for any connection: one drains all */
+#define WAIT_US 1000000         /* how long a job waits for a reconnect */
+#define CONNECT_US 5000000      /* connect and prepare together */
+#define TICK_US 50000
+#define GRACE_US 1000000        /* after statement_timeout, before we give up */
+#define BACKOFF_MIN_MS 50
+#define BACKOFF_MAX_MS 5000
+
+enum conn_state {
+	CONN_CLOSED,     /* until the back-off timer fires */
+	CONN_CONNECTING, /* PQconnectPoll */
+	CONN_PREPARING,  /* all statements sent, Sync awaited */
+	CONN_READY,      /* takes jobs */
+	CONN_RETIRING,   /* finishes what it has, then closes */
+};
+
+/* One job as sent. The job itself may have been answered already (its
+ * deadline passed): then job is NULL and the results are thrown away. */
+struct segment {
+	struct db_job *job;
+	int calls;
+	int64_t timeout_us;
+};
+
+struct db_conn {
+	struct db_pool *pool;
+	PGconn *pg;
+	enum conn_state state;
+	struct event *timer;       /* back-off */
+	struct event *read, *write;
+	bool broken;               /* to be dropped as soon as it is safe */
+	int attempt;               /* of connecting, for the back-off */
+	int64_t since_us;          /* in this state */
+	struct segment ring[QUEUE_MAX];
+	unsigned head, count;
+	int64_t head_deadline_us;  /* the server is given up after this */
+	/* results of the head segment so far */
+	int seen;
+	PGresult *last, *error;
+	bool warned;               /* commit's outcome in doubt */
+};
+
+struct job_list {
+	struct db_job *first, **last;
+	int count;
+};
+
+struct db_pool {
+	struct event_base *base;
+	struct db_params *params;
+	struct db_conn *conns;
+	int count, ready;
+	struct job_list waiting;   /* not sent; empty unless ready == 0 */
+	struct job_list refused;   /* to be answered DB_AWAY next turn */
+	struct event *wake, *tick;
+	bool ticking;
+	int64_t timeout_us;
+	unsigned long reconnects;
+	void (*changed)(bool ready, void *arg);
+	void *changed_arg;
+};
+
+/* db.c */
+void db_list_push(struct job_list *l, struct db_job *job);
+struct db_job *db_list_pop(struct job_list *l);
+void db_deliver(struct db_job *job, enum db_outcome outcome, PGresult *last,
+		PGresult *error);
+void db_ready_changed(struct db_pool *p, int by);
+void db_tick_start(struct db_pool *p);
+void db_dispatch_waiting(struct db_pool *p);
+
+/* db_conn.c */
+void db_conn_start(struct db_conn *c);
+/* Closes, answers what was sent with DB_LOST, plans the reconnect. Calls
+ * done(): only from the loop, never from db_submit(). */
+void db_conn_drop(struct db_conn *c, const char *why);
+/* The same, later: for where done() must not be called. */
+void db_conn_break(struct db_conn *c);
+void db_conn_flush(struct db_conn *c);
+void db_conn_tick(struct db_conn *c, int64_t now);
+void db_conn_close(struct db_conn *c);
+
+/* db_pipe.c */
+/* False: not sent, certainly not executed; the connection is broken. */
+bool db_pipe_send(struct db_conn *c, struct db_job *job);
+void db_pipe_read(struct db_conn *c);
+/* Answers jobs past their deadline; false: the head is stuck. */
+bool db_pipe_expire(struct db_conn *c, int64_t now);
+void db_pipe_take_jobs(struct db_conn *c, struct job_list *out);
+void db_pipe_notice(void *arg, const PGresult *notice);
+
+/* db_params.c */
+struct db_statement {
+	char *name, *sql;
+};
+extern struct db_statement *db_statements;
+extern size_t db_statement_count;
+
+/* Connection parameters: ours, then the conninfo, then what must hold. */
+struct db_params {
+	const char *keywords[20], *values[20];
+	char *conninfo, *options;
+};
+struct db_params *db_params_new(const char *conninfo, long statement_timeout_ms);
+void db_params_free(struct db_params *params);
+/* NULL, or which session setting is not as the encoder needs it. */
+const char *db_session_fault(PGconn *pg);
+#endif

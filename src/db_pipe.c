@@ -1,0 +1,219 @@
+/*
+ * Segments on one connection: send, collect, hand over at the Sync.
+ *
+ * COMMAND_OK is not commit: a later statement or a deferred constraint may
+ * still undo everything, so nothing is answered before PGRES_PIPELINE_SYNC.
+ */
+#include "db_internal.h"
+
+#include <string.h>
+
+#include "log.h"
+#include "text.h"
+
+static bool
+send_call(PGconn *pg, const struct db_call *call)
+{
+	if (call->sql)
+		return PQsendQueryParams(pg, call->sql, call->param_count, NULL,
+					 call->params, NULL, NULL, 0);
+	return PQsendQueryPrepared(pg, db_statements[call->statement].name,
+				   call->param_count, call->params, NULL, NULL,
+				   0);
+}
+
+bool
+db_pipe_send(struct db_conn *c, struct db_job *job)
+{
+	struct segment *s;
+
+	/* Without its Sync a segment is rolled back when we hang up, so a
+	 * failure up to there is "not executed". */
+	for (int i = 0; i < job->call_count; i++) {
+		if (!send_call(c->pg, &job->calls[i])) {
+			db_conn_break(c);
+			return false;
+		}
+	}
+	s = &c->ring[(c->head + c->count) % QUEUE_MAX];
+	s->job = job;
+	s->calls = job->call_count;
+	s->timeout_us = job->deadline_us - job->start_us;
+	if (c->count++ == 0)
+		c->head_deadline_us = job->deadline_us;
+	/* From here on the outcome is the server's. */
+	if (PQpipelineSync(c->pg))
+		db_conn_flush(c);
+	else
+		db_conn_break(c);
+	return true;
+}
+
+/* Warnings of class 01000 come at COMMIT when the wait for a synchronous
+ * standby was cut short: committed here, perhaps lost with this machine.
+ * PL/pgSQL's own RAISE WARNING has the same class and means nothing. */
+void
+db_pipe_notice(void *arg, const PGresult *notice)
+{
+	struct db_conn *c = arg;
+	const char *state = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
+	const char *level =
+		PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+	const char *from =
+		PQresultErrorField(notice, PG_DIAG_SOURCE_FUNCTION);
+
+	if (!level || strcmp(level, "WARNING") != 0)
+		return;
+	if (state && strcmp(state, "01000") == 0 &&
+	    !(from && strcmp(from, "exec_stmt_raise") == 0))
+		c->warned = true;
+	log_event(LOG_WARN_, "database_warning", "%s",
+		  PQresultErrorMessage(notice));
+}
+
+/* Errors after which this connection would only give more of them: prepared
+ * statements gone or outdated by a migration, a server turned read-only. */
+static bool
+is_worn_out(const PGresult *error)
+{
+	const char *state = PQresultErrorField(error, PG_DIAG_SQLSTATE);
+	const char *from = PQresultErrorField(error, PG_DIAG_SOURCE_FUNCTION);
+
+	if (!state)
+		return false;
+	if (strcmp(state, "0A000") == 0)
+		return from && strcmp(from, "RevalidateCachedQuery") == 0;
+	return strcmp(state, "26000") == 0 || strcmp(state, "25006") == 0;
+}
+
+static void
+keep_error(struct db_conn *c, PGresult *error)
+{
+	if (c->state == CONN_READY && is_worn_out(error)) {
+		log_event(LOG_WARN_, "database_retire", "%s",
+			  PQresultErrorMessage(error));
+		c->state = CONN_RETIRING;
+		db_ready_changed(c->pool, -1);
+	}
+	if (c->error)
+		PQclear(error);
+	else
+		c->error = error;
+}
+
+/* The head segment's Sync has come. */
+static bool
+segment_done(struct db_conn *c)
+{
+	struct segment s = c->ring[c->head];
+	PGTransactionStatusType status = PQtransactionStatus(c->pg);
+	PGresult *last = c->last, *error = c->error;
+	enum db_outcome outcome = error ? DB_ERROR
+		: c->warned ? DB_LOST : DB_OK;
+
+	/* ACTIVE: the next segment is already under way; the check comes at
+	 * its end then. A transaction left open has not committed. */
+	if (status != PQTRANS_IDLE && status != PQTRANS_ACTIVE)
+		return false;
+	if (!error && c->seen != s.calls)
+		return false;
+	c->head = (c->head + 1) % QUEUE_MAX;
+	c->count--;
+	c->last = c->error = NULL;
+	c->seen = 0;
+	c->warned = false;
+	if (c->count > 0)
+		c->head_deadline_us = monotonic_us() +
+			c->ring[c->head].timeout_us;
+	if (outcome != DB_OK) {
+		PQclear(last);
+		last = NULL;
+	}
+	if (s.job) {
+		db_deliver(s.job, outcome, last, error);
+	} else {
+		PQclear(last);
+		PQclear(error);
+	}
+	return true;
+}
+
+static bool
+take_result(struct db_conn *c, PGresult *r)
+{
+	switch (PQresultStatus(r)) {
+	case PGRES_TUPLES_OK:
+	case PGRES_COMMAND_OK:
+		PQclear(c->last);
+		c->last = r;
+		c->seen++;
+		return true;
+	case PGRES_FATAL_ERROR:
+		keep_error(c, r);
+		return true;
+	case PGRES_PIPELINE_ABORTED:
+		PQclear(r);
+		return true;
+	case PGRES_PIPELINE_SYNC:
+		PQclear(r);
+		return segment_done(c);
+	default:
+		PQclear(r);
+		return false;
+	}
+}
+
+void
+db_pipe_read(struct db_conn *c)
+{
+	int nulls = 0; /* one ends each statement's results; two: no more */
+
+	/* PQisBusy() first: it also parses what comes unasked when idle. */
+	while (!PQisBusy(c->pg) && c->count > 0 && !c->broken && nulls < 2) {
+		PGresult *r = PQgetResult(c->pg);
+
+		nulls = r ? 0 : nulls + 1;
+		if (r && !take_result(c, r)) {
+			db_conn_drop(c, "unexpected state after a segment");
+			return;
+		}
+	}
+	if (c->state == CONN_RETIRING && c->count == 0)
+		db_conn_drop(c, "worn out");
+}
+
+bool
+db_pipe_expire(struct db_conn *c, int64_t now)
+{
+	if (c->count > 0 && now > c->head_deadline_us)
+		return false;
+	/* Those that have waited behind others for too long are answered, but
+	 * the connection works: their results are skipped when they come. */
+	for (unsigned i = 0; i < c->count; i++) {
+		struct segment *s = &c->ring[(c->head + i) % QUEUE_MAX];
+		struct db_job *job = s->job;
+
+		if (job && now > job->deadline_us) {
+			s->job = NULL;
+			db_deliver(job, DB_LOST, NULL, NULL);
+		}
+	}
+	return true;
+}
+
+void
+db_pipe_take_jobs(struct db_conn *c, struct job_list *out)
+{
+	for (unsigned i = 0; i < c->count; i++) {
+		struct db_job *job = c->ring[(c->head + i) % QUEUE_MAX].job;
+
+		if (job)
+			db_list_push(out, job);
+	}
+	PQclear(c->last);
+	PQclear(c->error);
+	c->last = c->error = NULL;
+	c->head = c->count = 0;
+	c->seen = 0;
+	c->warned = false;
+}
