@@ -5,20 +5,25 @@
 #include <event2/http.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include "contract.h"
 #include "db.h"
 
 /* Shared by all processes (anonymous mmap, one slot a child). */
 struct slot {
 	atomic_int pid;
+	atomic_int serving;    /* accepts connections, or runs jobs */
 	atomic_int ready;      /* database connected */
 	atomic_int connections;
 	atomic_ulong requests;
 	atomic_ulong restarts;
-	atomic_llong beat_ms;  /* last turn of the loop */
+	atomic_llong beat_ms;  /* clock_ms() of a late turn of the loop */
 };
 struct shared {
 	atomic_int draining;
+	int notify;    /* eventfd: a child's serving or ready has changed */
+	bool verified; /* the database agreed with the contract at start */
+	bool adopted;  /* the listening socket is systemd's and outlives us */
 	int worker_count;
 	struct slot job;
 	struct slot workers[64];
@@ -32,19 +37,26 @@ struct worker {
 	struct shared *shared;
 	struct slot *slot;
 	int index;
+	struct conns *conns; /* conn.h */
+	struct evhttp_bound_socket *socket;
 	bool draining;
+	int64_t drain_us; /* when the drain began */
 	int inflight; /* requests between begin and answer */
-	int connections;
 };
 
 /* Opens config.listen, forks config.workers workers and one job process,
  * restarts what dies (at once, backing off when one dies within a second of
- * its start), forwards SIGHUP, drains on SIGTERM/SIGINT. Returns exit code. */
-int supervise(struct contract *contract);
-/* Child mains; never return to the caller's loop. */
+ * its start), forwards SIGHUP, drains on SIGTERM/SIGINT. Returns exit code.
+ * verified: see struct shared. */
+int supervise(struct contract *contract, bool verified);
+/* Child mains: return the exit code. CHILD_UNFIT: starting another is no use,
+ * so the supervisor stops everything. */
+enum { CHILD_UNFIT = 78 };
 int worker_main(struct contract *contract, struct shared *shared, int index,
 		int listen_fd);
 int job_main(struct shared *shared);
+/* A child's news for its slot and the supervisor. */
+void slot_set(struct shared *shared, atomic_int *field, int value);
 /* Called by request.c around each request for the drain. */
 void worker_request_begun(struct worker *w);
 void worker_request_done(struct worker *w);

@@ -1,0 +1,21 @@
+/* The listening socket: made by us or handed over by systemd. */
+#ifndef LINLI_LISTEN_H
+#define LINLI_LISTEN_H
+#include <stdbool.h>
+#include <stddef.h>
+
+struct listener {
+	int fd;
+	bool adopted;  /* systemd's */
+	char url[160]; /* where clients reach it: http://127.0.0.1:8080 */
+};
+
+/* spec: "host:port", "[v6]:port", "unix:/path". Ends the program with a
+ * sentence when it cannot. */
+void listen_open(const char *spec, struct listener *out);
+/* Lets no new TCP connection begin, while those half-way in still finish:
+ * the kernel drops SYN segments. Best effort. */
+void listen_quiesce(const struct listener *l);
+/* Closes, and removes the file of a unix socket we made. */
+void listen_close(struct listener *l);
+#endif

@@ -1,0 +1,183 @@
+/*
+ * A worker's connections. evhttp keeps its list to itself, so each connection
+ * is caught when evhttp asks for its bufferevent and let go in its closecb.
+ */
+#include "conn.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "arena.h"
+#include "text.h"
+
+struct conn {
+	struct conn *next, **at; /* at: what points to this one */
+	struct conns *owner;
+	struct bufferevent *bev;
+	struct evhttp_connection *http;
+	bool partial; /* bytes of an unfinished request have come */
+	int64_t heard_us;
+};
+
+struct conns {
+	struct event *bind;
+	struct conn *fresh; /* evhttp has not named its connection yet */
+	struct conn *known;
+	struct conn **by_fd;
+	size_t by_fd_size;
+	atomic_int *count;
+};
+
+static void
+conn_link(struct conn **list, struct conn *c)
+{
+	c->next = *list;
+	c->at = list;
+	if (c->next)
+		c->next->at = &c->next;
+	*list = c;
+}
+
+static void
+conn_unlink(struct conn *c)
+{
+	*c->at = c->next;
+	if (c->next)
+		c->next->at = c->at;
+}
+
+static struct conn **
+conn_slot(struct conns *cs, struct bufferevent *bev)
+{
+	size_t fd = (size_t)bufferevent_getfd(bev), size = cs->by_fd_size;
+
+	if (fd >= size) {
+		size = fd * 2 + 64;
+		cs->by_fd = xrealloc(cs->by_fd, size * sizeof(*cs->by_fd));
+		for (size_t i = cs->by_fd_size; i < size; i++)
+			cs->by_fd[i] = NULL;
+		cs->by_fd_size = size;
+	}
+	return &cs->by_fd[fd];
+}
+
+static void
+conn_closed(struct evhttp_connection *http, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)http;
+	*conn_slot(c->owner, c->bev) = NULL;
+	conn_unlink(c);
+	atomic_fetch_sub(c->owner->count, 1);
+	free(c);
+}
+
+/* Runs right after the accept that made them: evhttp has by then put its
+ * connection into the bufferevent as the callbacks' argument. */
+static void
+conns_bind(evutil_socket_t fd, short what, void *arg)
+{
+	struct conns *cs = arg;
+	struct conn *c;
+	void *http;
+
+	(void)fd;
+	(void)what;
+	while ((c = cs->fresh)) {
+		bufferevent_getcb(c->bev, NULL, NULL, NULL, &http);
+		conn_unlink(c);
+		conn_link(&cs->known, c);
+		c->http = http;
+		*conn_slot(cs, c->bev) = c;
+		evhttp_connection_set_closecb(c->http, conn_closed, c);
+	}
+}
+
+static void
+conn_heard(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)in;
+	if (info->n_added == 0)
+		return;
+	c->partial = true;
+	c->heard_us = monotonic_us();
+}
+
+struct bufferevent *
+conns_accept(struct event_base *base, void *arg)
+{
+	struct conns *cs = arg;
+	struct conn *c = xmalloc(sizeof(*c));
+
+	c->owner = cs;
+	c->bev = bufferevent_socket_new(base, -1, 0);
+	if (!c->bev)
+		abort();
+	c->heard_us = monotonic_us();
+	conn_link(&cs->fresh, c);
+	atomic_fetch_add(cs->count, 1);
+	evbuffer_add_cb(bufferevent_get_input(c->bev), conn_heard, c);
+	event_active(cs->bind, EV_TIMEOUT, 1);
+	return c->bev;
+}
+
+void
+conns_request(struct conns *cs, struct evhttp_request *ev)
+{
+	struct bufferevent *bev = evhttp_connection_get_bufferevent(
+		evhttp_request_get_connection(ev));
+	struct conn *c = *conn_slot(cs, bev);
+
+	/* Bytes that are there already belong to the next, pipelined one. */
+	if (c)
+		c->partial = evbuffer_get_length(bufferevent_get_input(bev)) >
+			     0;
+}
+
+/* evhttp stops reading from a request's last byte until its reply is out. */
+static bool
+conn_idle(const struct conn *c, int64_t since)
+{
+	return !c->partial && c->heard_us <= since &&
+	       (bufferevent_get_enabled(c->bev) & EV_READ) &&
+	       evbuffer_get_length(bufferevent_get_output(c->bev)) == 0;
+}
+
+void
+conns_close_idle(struct conns *cs, int64_t quiet_us)
+{
+	int64_t since = monotonic_us() - quiet_us;
+	struct conn *c, *next;
+
+	for (c = cs->known; c; c = next) {
+		next = c->next;
+		if (conn_idle(c, since))
+			evhttp_connection_free(c->http);
+	}
+}
+
+struct conns *
+conns_new(struct event_base *base, atomic_int *count)
+{
+	struct conns *cs = xmalloc(sizeof(*cs));
+
+	cs->bind = event_new(base, -1, 0, conns_bind, cs);
+	if (!cs->bind)
+		abort();
+	cs->count = count;
+	atomic_store(count, 0);
+	return cs;
+}
+
+void
+conns_free(struct conns *cs)
+{
+	event_free(cs->bind);
+	free(cs->by_fd);
+	free(cs);
+}

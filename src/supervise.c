@@ -1,0 +1,398 @@
+/*
+ * The supervisor: holds the listening socket, starts the children and starts
+ * them again, passes signals on. It touches no client's bytes, so that what
+ * kills a worker leaves this process alone.
+ */
+#include "supervise.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "listen.h"
+#include "log.h"
+#include "text.h"
+
+#define SECOND_US ((int64_t)1000000)
+#define FIRST_PAUSE_US (SECOND_US / 10)
+#define LONGEST_PAUSE_US (5 * SECOND_US)
+/* A database that went away right after the check must not hold back
+ * systemd's notice for ever. */
+#define READY_PATIENCE_US (5 * SECOND_US)
+
+struct child {
+	struct slot *slot;
+	int index; /* of the worker; -1 = the job process */
+	pid_t pid; /* 0 = not running */
+	int64_t started_us, due_us, pause_us;
+};
+
+static struct {
+	struct contract *contract;
+	struct shared *shared;
+	struct listener listener;
+	struct child children[65];
+	int child_count;
+	int signals; /* signalfd */
+	bool announced, stopping;
+	int64_t begun_us, kill_us;
+	int64_t watchdog_us, fed_us; /* 0 = none */
+	int code;
+} super;
+
+void
+slot_set(struct shared *shared, atomic_int *field, int value)
+{
+	const uint64_t one = 1;
+
+	atomic_store(field, value);
+	(void)!write(shared->notify, &one, sizeof(one));
+}
+
+static const char *
+child_name(const struct child *c)
+{
+	static char name[32];
+
+	if (c->index < 0)
+		return "job";
+	snprintf(name, sizeof(name), "worker-%d", c->index);
+	return name;
+}
+
+/* ---- children ---- */
+
+static _Noreturn void
+child_run(const struct child *c, pid_t parent)
+{
+	sigset_t none;
+
+	/* Without its supervisor a child drains and goes. */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		_exit(0);
+	close(super.signals);
+	/* Ctrl-C reaches the whole group; only the supervisor heeds it. */
+	signal(SIGINT, SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (c->index < 0) {
+		close(super.listener.fd);
+		exit(job_main(super.shared));
+	}
+	exit(worker_main(super.contract, super.shared, c->index,
+			 super.listener.fd));
+}
+
+static void
+child_start(struct child *c)
+{
+	pid_t parent = getpid();
+
+	atomic_store(&c->slot->beat_ms, clock_ms());
+	c->started_us = monotonic_us();
+	c->pid = fork();
+	if (c->pid == 0)
+		child_run(c, parent);
+	if (c->pid < 0) {
+		log_event(LOG_ERROR_, "fork_failed", "%s", strerror(errno));
+		c->pid = 0;
+		c->due_us = c->started_us + SECOND_US;
+		return;
+	}
+	atomic_store(&c->slot->pid, c->pid);
+}
+
+static void
+children_signal(int sig)
+{
+	for (int i = 0; i < super.child_count; i++)
+		if (super.children[i].pid)
+			kill(super.children[i].pid, sig);
+}
+
+static int
+children_alive(void)
+{
+	int n = 0;
+
+	for (int i = 0; i < super.child_count; i++)
+		n += super.children[i].pid != 0;
+	return n;
+}
+
+static void
+stop(int code)
+{
+	if (super.stopping)
+		return;
+	super.stopping = true;
+	super.code = code;
+	super.kill_us = monotonic_us() +
+			(config.drain_seconds + 5) * SECOND_US;
+	sd_notify(0, "STOPPING=1");
+	log_event(LOG_INFO_, "stopping", "finishing what is in flight");
+	atomic_store(&super.shared->draining, 1);
+	listen_quiesce(&super.listener);
+	/* The workers hold it on; when they let go nobody else may. */
+	children_signal(SIGTERM);
+	if (!super.listener.adopted)
+		listen_close(&super.listener);
+}
+
+/* At once, unless it lived less than a second: then ever later. */
+static void
+child_schedule(struct child *c)
+{
+	int64_t now = monotonic_us();
+
+	if (now - c->started_us >= SECOND_US)
+		c->pause_us = 0;
+	else if (c->pause_us == 0)
+		c->pause_us = FIRST_PAUSE_US;
+	else if (c->pause_us < LONGEST_PAUSE_US)
+		c->pause_us *= 2;
+	c->due_us = now + c->pause_us;
+	atomic_fetch_add(&c->slot->restarts, 1);
+}
+
+static void
+child_died(struct child *c, int status)
+{
+	bool wanted = super.stopping && WIFEXITED(status) &&
+		      WEXITSTATUS(status) == 0;
+
+	c->pid = 0;
+	atomic_store(&c->slot->pid, 0);
+	atomic_store(&c->slot->serving, 0);
+	atomic_store(&c->slot->ready, 0);
+	atomic_store(&c->slot->connections, 0);
+	if (wanted)
+		return;
+	log_event(LOG_ERROR_, "child_died", "%s: %s %d", child_name(c),
+		  WIFSIGNALED(status) ? "signal" : "exit code",
+		  WIFSIGNALED(status) ? WTERMSIG(status) :
+					WEXITSTATUS(status));
+	if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_UNFIT)
+		stop(1);
+	else if (!super.stopping)
+		child_schedule(c);
+}
+
+static void
+children_reap(void)
+{
+	pid_t pid;
+	int status;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (int i = 0; i < super.child_count; i++)
+			if (super.children[i].pid == pid)
+				child_died(&super.children[i], status);
+}
+
+static void
+children_restart(int64_t now)
+{
+	for (int i = 0; i < super.child_count; i++) {
+		struct child *c = &super.children[i];
+
+		if (!super.stopping && !c->pid && c->due_us <= now)
+			child_start(c);
+	}
+}
+
+/* ---- signals and readiness ---- */
+
+static void
+reload(void)
+{
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
+		   (long long)monotonic_us());
+	if (config_reload())
+		log_open("main", config.log_level);
+	else
+		log_event(LOG_ERROR_, "reload_failed", "the settings stay");
+	children_signal(SIGHUP);
+	sd_notify(0, "READY=1");
+}
+
+static void
+on_signals(void)
+{
+	struct signalfd_siginfo info;
+
+	while (read(super.signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD) {
+			children_reap();
+		} else if (info.ssi_signo == SIGHUP) {
+			reload();
+		} else if (super.stopping) {
+			/* Asked twice: end at once. */
+			super.code = 1;
+			children_signal(SIGKILL);
+		} else {
+			stop(0);
+		}
+	}
+}
+
+static bool
+workers_are(bool database)
+{
+	for (int i = 0; i < super.shared->worker_count; i++) {
+		struct slot *s = &super.shared->workers[i];
+
+		if (!atomic_load(&s->serving) ||
+		    (database && !atomic_load(&s->ready)))
+			return false;
+	}
+	return true;
+}
+
+static void
+announce(int64_t now)
+{
+	bool patient = super.shared->verified &&
+		       now - super.begun_us < READY_PATIENCE_US;
+
+	if (super.announced || super.stopping || !workers_are(patient))
+		return;
+	super.announced = true;
+	log_event(LOG_INFO_, "ready", "%s", super.listener.url);
+	sd_notify(0, "READY=1");
+}
+
+static void
+feed_watchdog(int64_t now)
+{
+	if (!super.watchdog_us || now - super.fed_us < super.watchdog_us / 2)
+		return;
+	super.fed_us = now;
+	sd_notify(0, "WATCHDOG=1");
+}
+
+/* ---- life ---- */
+
+/* Milliseconds until something is due. */
+static int
+nap(int64_t now)
+{
+	int64_t until = now + 3600 * SECOND_US;
+
+#define SOONER(t) (until = (t) < until ? (t) : until)
+	for (int i = 0; i < super.child_count && !super.stopping; i++)
+		if (!super.children[i].pid)
+			SOONER(super.children[i].due_us);
+	if (super.stopping)
+		SOONER(super.kill_us);
+	if (super.watchdog_us)
+		SOONER(super.fed_us + super.watchdog_us / 2);
+	if (now < super.begun_us + READY_PATIENCE_US)
+		SOONER(super.begun_us + READY_PATIENCE_US);
+#undef SOONER
+	return until <= now ? 1 : (int)((until - now) / 1000 + 1);
+}
+
+static void
+turn(void)
+{
+	struct pollfd fds[] = {
+		{ .fd = super.signals, .events = POLLIN },
+		{ .fd = super.shared->notify, .events = POLLIN },
+	};
+	int64_t now = monotonic_us();
+	uint64_t news;
+
+	poll(fds, 2, nap(now));
+	(void)!read(super.shared->notify, &news, sizeof(news));
+	on_signals();
+	now = monotonic_us();
+	children_restart(now);
+	announce(now);
+	feed_watchdog(now);
+	if (super.stopping && now >= super.kill_us)
+		children_signal(SIGKILL);
+}
+
+static void
+open_signals(void)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	super.signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (super.signals < 0)
+		die("signalfd: %s", strerror(errno));
+}
+
+static void
+open_shared(bool verified)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	long workers = config.workers ? config.workers : cores;
+	struct shared *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (s == MAP_FAILED)
+		die("mmap: %s", strerror(errno));
+	s->notify = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	s->verified = verified;
+	s->adopted = super.listener.adopted;
+	s->worker_count = workers < 1 ? 1 : workers > 64 ? 64 : (int)workers;
+	super.shared = s;
+	for (int i = -1; i < s->worker_count; i++) {
+		struct child *c = &super.children[super.child_count++];
+
+		c->index = i;
+		c->slot = i < 0 ? &s->job : &s->workers[i];
+	}
+}
+
+static void
+raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int
+supervise(struct contract *contract, bool verified)
+{
+	uint64_t usec = 0;
+
+	super.contract = contract;
+	super.begun_us = monotonic_us();
+	listen_open(config.listen, &super.listener);
+	open_shared(verified);
+	open_signals();
+	raise_descriptor_limit();
+	if (sd_watchdog_enabled(0, &usec) > 0)
+		super.watchdog_us = (int64_t)usec;
+	children_restart(super.begun_us);
+	while (!super.stopping || children_alive())
+		turn();
+	log_event(LOG_INFO_, "stopped", "exit code %d", super.code);
+	return super.code;
+}

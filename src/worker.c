@@ -1,0 +1,314 @@
+/*
+ * An API worker: one event loop, evhttp on the shared listening socket, a
+ * few database connections. What a request does stands in request.c.
+ */
+#include <errno.h>
+#include <event2/listener.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "config.h"
+#include "conn.h"
+#include "log.h"
+#include "offload.h"
+#include "request.h"
+#include "seal.h"
+#include "supervise.h"
+#include "text.h"
+#include "token.h"
+#include "verify.h"
+
+#define MAX_HEADER_BYTES (16 * 1024)
+#define BEAT_MS 1000
+#define ACCEPT_PAUSE_MS 200
+#define DRAIN_TICK_MS 50
+/* New connections are already kept out; this lets handshakes finish. */
+#define DRAIN_ACCEPT_MS 100
+#define IDLE_GRACE_US (1000 * 1000)
+#define OFFLOAD_QUEUE 64
+
+/* For the one callback evhttp leaves us no argument of. */
+static struct worker *self;
+
+static struct timeval
+milliseconds(long ms)
+{
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+
+	return tv;
+}
+
+static void
+timer(struct worker *w, struct event **ev, long ms, event_callback_fn fn,
+      short flags)
+{
+	struct timeval tv = milliseconds(ms);
+
+	*ev = event_new(w->base, -1, flags, fn, w);
+	if (!*ev || event_add(*ev, &tv) != 0)
+		abort();
+}
+
+static void
+on_request(struct evhttp_request *ev, void *arg)
+{
+	struct worker *w = arg;
+
+	conns_request(w->conns, ev);
+	request_begin(ev, w);
+}
+
+void
+worker_request_begun(struct worker *w)
+{
+	w->inflight++;
+	atomic_fetch_add_explicit(&w->slot->requests, 1, memory_order_relaxed);
+}
+
+void
+worker_request_done(struct worker *w)
+{
+	w->inflight--;
+}
+
+/* ---- listening ---- */
+
+static void
+listener_resume(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+
+	(void)fd;
+	(void)what;
+	if (w->socket)
+		evconnlistener_enable(evhttp_bound_socket_get_listener(w->socket));
+}
+
+/* Out of descriptors the loop would spin on the same waiting connection. */
+static void
+listener_failed(struct evconnlistener *listener, void *http)
+{
+	struct timeval tv = milliseconds(ACCEPT_PAUSE_MS);
+
+	(void)http;
+	log_event(LOG_WARN_, "accept_failed", "%s", strerror(errno));
+	evconnlistener_disable(listener);
+	event_base_once(self->base, -1, EV_TIMEOUT, listener_resume, self, &tv);
+}
+
+static void
+listener_open(struct worker *w, int fd)
+{
+	struct evconnlistener *listener = evconnlistener_new(
+		w->base, NULL, NULL,
+		LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+
+	if (!listener)
+		abort();
+	w->socket = evhttp_bind_listener(w->http, listener);
+	evconnlistener_set_error_cb(listener, listener_failed);
+}
+
+static void
+http_open(struct worker *w)
+{
+	w->http = evhttp_new(w->base);
+	if (!w->http)
+		abort();
+	evhttp_set_bevcb(w->http, conns_accept, w->conns);
+	evhttp_set_gencb(w->http, on_request, w);
+	evhttp_set_max_headers_size(w->http, MAX_HEADER_BYTES);
+	evhttp_set_max_body_size(w->http, config.max_photo_bytes + 64 * 1024);
+	evhttp_set_timeout(w->http, (int)config.request_timeout_s);
+	evhttp_set_default_content_type(w->http, NULL);
+	/* All that evhttp knows: our 405 answers those we do not serve. */
+	evhttp_set_allowed_methods(
+		w->http,
+		EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST |
+			EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
+			EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH |
+			EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT);
+}
+
+/* ---- drain ---- */
+
+static void
+stop_accepting(struct worker *w)
+{
+	evhttp_del_accept_socket(w->http, w->socket);
+	w->socket = NULL;
+	atomic_store(&w->slot->serving, 0);
+}
+
+static void
+drain_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+	int64_t waited = monotonic_us() - w->drain_us;
+	int left;
+
+	(void)fd;
+	(void)what;
+	if (w->socket && waited >= DRAIN_ACCEPT_MS * 1000)
+		stop_accepting(w);
+	if (!w->socket)
+		conns_close_idle(w->conns, IDLE_GRACE_US);
+	left = atomic_load(&w->slot->connections);
+	if (!w->socket && left == 0 && w->inflight == 0) {
+		event_base_loopbreak(w->base);
+	} else if (waited >= config.drain_seconds * 1000000) {
+		log_event(LOG_WARN_, "drain_cut",
+			  "%d requests and %d connections were still open",
+			  w->inflight, left);
+		event_base_loopbreak(w->base);
+	}
+}
+
+static void
+drain_begin(evutil_socket_t sig, short what, void *arg)
+{
+	static struct event *tick; /* one worker a process */
+	struct worker *w = arg;
+
+	(void)sig;
+	(void)what;
+	if (w->draining)
+		return;
+	w->draining = true;
+	w->drain_us = monotonic_us();
+	/* A socket of systemd's keeps what comes for the next of us. */
+	if (w->shared->adopted)
+		stop_accepting(w);
+	timer(w, &tick, DRAIN_TICK_MS, drain_tick, EV_PERSIST);
+}
+
+/* ---- database ---- */
+
+static void
+database_changed(bool ready, void *arg)
+{
+	struct worker *w = arg;
+	const char *why = NULL;
+
+	/* The database was away at start: check what the start could not,
+	 * before the first request uses it. */
+	if (ready && !w->shared->verified) {
+		if (verify_database(&why) == 0) {
+			log_event(LOG_ERROR_, "mismatch",
+				  "the database does not fit this program");
+			_Exit(CHILD_UNFIT);
+		}
+	}
+	log_event(ready ? LOG_INFO_ : LOG_WARN_,
+		  ready ? "database_ready" : "database_away", "%s",
+		  ready ? "connected" : "no connection; requests get 503");
+	slot_set(w->shared, &w->slot->ready, ready);
+}
+
+/* ---- life ---- */
+
+static void
+beat(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+
+	(void)fd;
+	(void)what;
+	atomic_store(&w->slot->beat_ms, clock_ms());
+}
+
+static bool
+keys_open(void)
+{
+	char *why = NULL;
+
+	if (keys_load(config.keys_dir, &why) &&
+	    seal_load(config.keys_dir, &why))
+		return true;
+	log_event(LOG_ERROR_, "keys", "%s", why);
+	free(why);
+	return false;
+}
+
+static void
+reload(evutil_socket_t sig, short what, void *arg)
+{
+	struct worker *w = arg;
+	char name[32];
+
+	(void)sig;
+	(void)what;
+	if (!config_reload() || !keys_open()) {
+		log_event(LOG_ERROR_, "reload_failed", "the old ones stay");
+		return;
+	}
+	snprintf(name, sizeof(name), "worker-%d", w->index);
+	log_open(name, config.log_level);
+	log_event(LOG_INFO_, "reloaded", "settings and keys");
+}
+
+static void
+on_signal(struct worker *w, struct event **ev, int sig, event_callback_fn fn)
+{
+	*ev = evsignal_new(w->base, sig, fn, w);
+	if (!*ev || event_add(*ev, NULL) != 0)
+		abort();
+}
+
+static void
+worker_open(struct worker *w, int listen_fd)
+{
+	w->base = event_base_new();
+	if (!w->base || !offload_start(w->base, 1, OFFLOAD_QUEUE))
+		abort();
+	w->conns = conns_new(w->base, &w->slot->connections);
+	w->db = db_pool_new(w->base, config.database,
+			    (int)config.database_connections,
+			    config.statement_timeout_ms);
+	db_on_change(w->db, database_changed, w);
+	http_open(w);
+	listener_open(w, listen_fd);
+}
+
+int
+worker_main(struct contract *contract, struct shared *shared, int index,
+	    int listen_fd)
+{
+	struct worker w = {
+		.contract = contract,
+		.shared = shared,
+		.slot = &shared->workers[index],
+		.index = index,
+	};
+	struct event *beats, *term, *hup;
+	char name[32];
+
+	snprintf(name, sizeof(name), "worker-%d", index);
+	self = &w;
+	log_open(name, config.log_level);
+	if (!keys_open())
+		return CHILD_UNFIT;
+	worker_open(&w, listen_fd);
+	on_signal(&w, &term, SIGTERM, drain_begin);
+	on_signal(&w, &hup, SIGHUP, reload);
+	timer(&w, &beats, BEAT_MS, beat, EV_PERSIST);
+	beat(-1, 0, &w);
+	slot_set(shared, &w.slot->serving, 1);
+	if (atomic_load(&shared->draining))
+		drain_begin(SIGTERM, EV_SIGNAL, &w);
+
+	event_base_dispatch(w.base);
+
+	offload_stop();
+	db_pool_free(w.db);
+	evhttp_free(w.http);
+	conns_free(w.conns);
+	event_free(beats);
+	event_free(term);
+	event_free(hup);
+	event_base_free(w.base);
+	return 0;
+}
