@@ -5,8 +5,9 @@
  * unless said), enum, const, minimum, maximum, exclusiveMinimum,
  * exclusiveMaximum, multipleOf, minLength, maxLength (characters), pattern
  * (PCRE2, UTF), format (uuid date date-time uri phone), items, minItems,
- * maxItems, uniqueItems, oneOf + discriminator, $ref, default (applied to the
- * instance); title, description, example(s), deprecated, readOnly, writeOnly
+ * maxItems, uniqueItems, oneOf + discriminator (or, for "X or null", oneOf:
+ * [X, {type: null}]), $ref (only annotations beside it), default (applied to
+ * the instance); title, description, example(s), deprecated, readOnly, writeOnly
  * and x-* carry no check. */
 #ifndef LINLI_SCHEMA_H
 #define LINLI_SCHEMA_H
@@ -21,7 +22,7 @@ struct fault {
 	const char *pointer;
 	const char *code; /* required unknown_field type enum const minimum maximum
 			     multiple_of too_short too_long pattern format too_few
-			     too_many not_unique one_of null */
+			     too_many not_unique one_of null too_deep */
 	const char *limit; /* the bound or name concerned, or NULL */
 	struct fault *next;
 };
