@@ -94,6 +94,18 @@ $$;
 comment on function core.fail(integer, text, text) is
 	'Ends the request: HTTP status, code of openapi/problems.yaml, JSON pointer of the field at fault.';
 
+create function core.must(ok boolean, status integer, code text, pointer text default null) returns void
+language plpgsql
+as $$
+begin
+	if ok is not true then
+		perform core.fail(status, code, pointer);
+	end if;
+end
+$$;
+comment on function core.must(boolean, integer, text, text) is
+	'core.fail unless ok: select core.must(exists (select …), 404, ''not_found'') before a list.';
+
 ---------------------------------------------------------------- ids
 create function core.new_id(street integer) returns uuid
 language sql volatile parallel safe
@@ -350,7 +362,8 @@ grant select on core.region, core.transition, core.event, core.idempotency to li
 grant execute on function core.actor(), core.role(), core.street(), core.scopes(),
 	core.path_end(text), core.scope_ranges(), core.may_see(text, uuid, boolean),
 	core.may_see_private(text, uuid), core.now(), core.today(),
-	core.fail(integer, text, text), core.new_id(integer), core.street_of(uuid),
+	core.fail(integer, text, text), core.must(boolean, integer, text, text),
+	core.new_id(integer), core.street_of(uuid),
 	core.mask_text(text) to linli_app, linli_job, linli_matcher;
 grant execute on function core.enter(uuid, uuid, text, integer, integer),
 	core.idem_check(text, text), core.idem_put(text, text, integer, json) to linli_app;
