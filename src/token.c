@@ -102,7 +102,7 @@ header_key(const json_t *header)
 			return NULL;
 	if (strcmp(string_of(header, "alg"), "ES256") != 0)
 		return NULL;
-	if (typ && (!type || (strcmp(type, "JWT") && strcmp(type, "at+jwt"))))
+	if (typ && (!type || strcmp(type, "JWT") != 0))
 		return NULL;
 	return keys_find(string_of(header, "kid"));
 }
