@@ -26,7 +26,8 @@ class Contract:
         for template, item in self.doc["paths"].items():
             for method, op in item.items():
                 if method in ("get", "post", "put", "delete"):
-                    self.operations.append(Operation(self, method.upper(), template, op))
+                    shared = item.get("parameters", [])
+                    self.operations.append(Operation(self, method.upper(), template, op, shared))
         self.by_id = {op.id: op for op in self.operations}
         # literal segments win over parameters
         self.operations.sort(key=lambda op: op.template.count("{"))
@@ -55,34 +56,58 @@ class Contract:
         self.validators[key].validate(value)
 
     def check_reply(self, method, path, reply):
-        if reply.status_code >= 400:
-            assert reply.headers["Content-Type"] == "application/problem+json", \
-                f"{method} {path}: {reply.status_code} {reply.text[:300]}"
-            problem = reply.json()
-            assert problem["status"] == reply.status_code
-            assert problem["code"] in self.doc["x-problems"], problem
-            return
-        op = self.find(method, path)
-        if op is None or reply.status_code == 304:
-            return
-        assert reply.status_code == op.status, f"{op.id}: {reply.status_code}, contract says {op.status}"
-        if op.reply is not None:
-            self.validate(op.reply, reply.json())
+        """One place for what holds of every answer to every test."""
+        op = self.find("GET" if method == "HEAD" else method, path)
+        where = f"{method} {path}: {reply.status_code} {reply.text[:300]}"
+        self.check_headers(op, where, reply)
+        if method in ("HEAD", "OPTIONS") or reply.status_code == 304:
+            assert not reply.content, where
+        elif op and op.documented(self, reply.status_code) is not None:
+            self.validate(op.documented(self, reply.status_code), reply.json())
+        elif reply.status_code >= 400:
+            self.check_problem(where, reply)
+        elif op:
+            assert reply.status_code == op.status, where
+
+    def check_headers(self, op, where, reply):
+        assert "Server" not in reply.headers and "Set-Cookie" not in reply.headers, where
+        assert reply.headers["X-Content-Type-Options"] == "nosniff", where
+        assert reply.headers.get("X-Request-Id"), where
+        if op and not op.public and reply.status_code != 304:
+            assert "no-store" in reply.headers.get("Cache-Control", "") or op.status == 204 \
+                or op.cacheable, where
+
+    def check_problem(self, where, reply):
+        assert reply.headers["Content-Type"] == "application/problem+json", where
+        problem = reply.json()
+        self.validate({"$ref": "#/components/schemas/Problem"}, problem)
+        assert problem["status"] == reply.status_code, where
+        known = self.doc["x-problems"].get(problem["code"])
+        assert known and known["status"] == reply.status_code, where
+        for word in ("SELECT", "select ", "linli_", "ERROR", "pg_", ".sql", ".c:", "relation"):
+            assert word not in reply.text, f"{where} holds {word}"
 
 
 class Operation:
-    def __init__(self, contract, method, template, op):
+    def __init__(self, contract, method, template, op, shared):
         self.method, self.template, self.op = method, template, op
         self.id = op["operationId"]
-        self.pattern = re.compile(re.sub(r"\\{\w+\\}|\{\w+\}", r"[^/]+", template))
-        self.params = [contract.resolve(p) for p in op.get("parameters", [])]
+        self.pattern = re.compile(re.sub(r"\\{\w+\\}", r"[^/]+", re.escape(template)))
+        self.params = [contract.resolve(p) for p in shared + op.get("parameters", [])]
         self.roles = sorted(r for s in op["security"] for r in s.get("jwt", []))
         self.public = op["security"] == []
         statuses = [s for s in op["responses"] if s.startswith("2")]
         self.status = int(statuses[0])
         content = contract.resolve(op["responses"][statuses[0]]).get("content", {})
         self.reply = content.get("application/json", {}).get("schema")
+        self.cacheable = "application/json" not in content
+        self.responses = op["responses"]
         body = contract.resolve(op.get("requestBody", {}))
         self.media = body.get("content", {})
         self.body = self.media.get("application/json", {}).get("schema")
         self.example = self.media.get("application/json", {}).get("example")
+
+    def documented(self, contract, status):
+        """The schema of this very status, when the operation names it."""
+        response = contract.resolve(self.responses.get(str(status), {}))
+        return response.get("content", {}).get("application/json", {}).get("schema")

@@ -211,6 +211,8 @@ PEOPLE = {
     "lead": ("lead", "grid_lead"),
     "lead2": ("lead2", "grid_lead"),
     "lead_next": ("lead_next", "grid_lead"),
+    "lead_general": ("lead_general", "grid_lead"),
+    "lead_ended": ("lead_ended", "grid_lead"),
     "lead_far": ("lead_far", "grid_lead"),
     "community": ("community", "community"),
     "community2": ("community2", "community"),
