@@ -1,23 +1,29 @@
 /* Rows of a PGresult straight into the reply buffer as JSON.
  *
  * Column name = field name; the column's type decides the form: bool, int,
- * float and numeric as they are, json/jsonb passed through, timestamptz as
- * RFC 3339 UTC ("2026-11-22T06:43:14.123456Z"), date as text, everything else
- * escaped text; NULL is null. Columns starting with '_' are not fields.
- * Fields whose schema says x-personal: sealed are opened with the data key. */
+ * float and numeric as they are (NaN and infinities are null), json/jsonb
+ * passed through, timestamptz as RFC 3339 UTC ("2026-11-22T06:43:14.123456Z"),
+ * date as text, everything else escaped text; NULL is null. Columns starting
+ * with '_' are not fields. A field whose schema says x-personal was sealed
+ * under its own name and is opened with the data key.
+ *
+ * Relies on the session settings of db.c: UTF8, DateStyle ISO, TimeZone UTC. */
 #ifndef LINLI_ENCODE_H
 #define LINLI_ENCODE_H
 #include <event2/buffer.h>
 #include <libpq-fe.h>
 #include <stdbool.h>
+#include "schema.h"
 
-/* One object, row i. */
-void encode_row(struct evbuffer *out, const PGresult *res, int row);
+/* One object, row i. shape: schema of it, or NULL when nothing is sealed. */
+void encode_row(struct evbuffer *out, const PGresult *res, int row,
+		const struct schema *shape);
 /* {"items":[…],"next":…}: at most limit rows; when there are more, next is
  * the base64url of the last written row's _cursor, else null. *next (may be
- * NULL) receives a malloc'd copy for the Link header, or NULL. */
+ * NULL) receives a malloc'd copy for the Link header, or NULL. shape is the
+ * items'. */
 void encode_list(struct evbuffer *out, const PGresult *res, int limit,
-		 char **next);
+		 const struct schema *shape, char **next);
 /* Value of an underscore column of row 0, or NULL. */
 const char *encode_meta(const PGresult *res, const char *column);
 /* Appends s[0..n) as a JSON string literal. */

@@ -6,9 +6,14 @@
  * A query is one or more statements run in order in one transaction; the
  * last one answers. :name is, in order of look-up, a parameter or body field
  * of the operation, a name of its hook, or of the context: actor session
- * street role limit after body new_id new_id2 request_id address. */
+ * street role body new_id new_id2 request_id address. Every :name is cast
+ * where it stands.
+ *
+ * "-- helper: findAccount" instead of "-- name:" belongs to no operation: hooks
+ * and the job process run it; its names are theirs or the context's. */
 #ifndef LINLI_QUERY_H
 #define LINLI_QUERY_H
+#include <libpq-fe.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include "contract.h"
@@ -17,6 +22,9 @@ struct bind {
 	enum {
 		BIND_PARAM,   /* operation->params[index] */
 		BIND_BODY,    /* body field `name` */
+		BIND_SEALED,  /* body field `name`, x-personal: as ciphertext, */
+		BIND_MASK,    /* … as :name_mask, */
+		BIND_BLIND,   /* … as :name_index, to be found by */
 		BIND_HOOK,    /* set by the hook with request_bind() */
 		BIND_CONTEXT, /* enum context in index */
 	} from;
@@ -35,16 +43,21 @@ struct statement {
 	size_t bind_count;
 	struct bind *binds;
 	size_t db_index; /* from db_register() */
+	/* The last statement of an idempotent operation has a second form that
+	 * also stores its row (core.idem_put): same binds and two more. */
+	size_t idem_bind_count; /* 0 = no such form */
+	size_t db_index_idem;
 };
 
 struct query {
 	char *name;
-	char *source; /* "tickets.sql:12" */
+	char *file;
+	int line;
+	bool helper;
 	size_t statement_count;
 	struct statement *statements;
-	/* Idempotent operations: the last statement also stores its row
-	 * (core.idem_put); replay reads it back with the same columns. Both
-	 * built by query_attach(), replay after the columns are described. */
+	/* Idempotent operations, after query_check_reply(): reads the stored
+	 * row back ($1 = key) with the same columns; else NULL. */
 	char *replay_sql;
 };
 
@@ -56,4 +69,8 @@ bool query_load(const char *file, const char *text, size_t len)
  * without query or hook, unknown :name) is printed with file:line; false. */
 bool query_attach(struct contract *c) __attribute__((warn_unused_result));
 const struct query *query_find(const char *name);
+/* For db_verify(), arg the struct contract: the last statement's columns must
+ * be the reply's properties, of fitting types, both ways. Else both places
+ * are printed; false. Completes replay_sql, which it registers too. */
+bool query_check_reply(const PGresult *describe, size_t index, void *contract);
 #endif

@@ -11,6 +11,7 @@
 
 #include "encode.h"
 #include "request_internal.h"
+#include "seal.h"
 #include "supervise.h"
 #include "text.h"
 
@@ -143,6 +144,22 @@ context_text(struct request *rq, enum context which)
 	return NULL;
 }
 
+/* A personal field goes to the database only in these forms. */
+static const char *
+personal_text(struct request *rq, const struct bind *b)
+{
+	const char *text =
+		json_string_value(json_object_get(rq->body, b->name));
+
+	if (!text)
+		return NULL;
+	if (b->from == BIND_SEALED)
+		return seal(rq->arena, text, b->name);
+	if (b->from == BIND_MASK)
+		return mask_phone(rq->arena, text);
+	return blind_index(rq->arena, text, b->name);
+}
+
 static const char *
 bind_text(struct request *rq, const struct bind *b)
 {
@@ -155,6 +172,10 @@ bind_text(struct request *rq, const struct bind *b)
 	case BIND_BODY:
 		v = json_object_get(rq->body, b->name);
 		return v ? json_text(rq, v) : NULL;
+	case BIND_SEALED:
+	case BIND_MASK:
+	case BIND_BLIND:
+		return personal_text(rq, b);
 	case BIND_HOOK:
 		return bound_text(rq, b->name);
 	case BIND_CONTEXT:

@@ -1,0 +1,404 @@
+/*
+ * From the PGresult into the reply buffer, without a tree in between.
+ *
+ * Room is reserved for whole rows at once and written through a pointer;
+ * libevent is called only when a reservation is full.
+ */
+#include "encode.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "seal.h"
+#include "text.h"
+
+#define MAX_COLUMNS 128
+#define MIN_ROOM 512
+
+struct writer {
+	struct evbuffer *out;
+	struct evbuffer_iovec room;
+	char *p, *end;
+};
+
+enum form { FORM_TEXT, FORM_RAW, FORM_NUMBER, FORM_BOOL, FORM_TIME, FORM_SEALED };
+
+struct column {
+	int index;
+	enum form form;
+	const char *name;
+	size_t name_len;
+};
+
+/* What is alike in all rows of a result. */
+struct plan {
+	int count;
+	size_t keys; /* bytes of all names, quotes and commas */
+	struct column columns[MAX_COLUMNS];
+};
+
+static void
+writer_commit(struct writer *w)
+{
+	if (!w->end)
+		return;
+	w->room.iov_len = (size_t)(w->p - (char *)w->room.iov_base);
+	evbuffer_commit_space(w->out, &w->room, 1);
+	w->end = NULL;
+}
+
+static void
+writer_reserve(struct writer *w, size_t n)
+{
+	writer_commit(w);
+	if (evbuffer_reserve_space(w->out,
+				   (ev_ssize_t)(n > MIN_ROOM ? n : MIN_ROOM),
+				   &w->room, 1) != 1)
+		abort();
+	w->p = w->room.iov_base;
+	w->end = w->p + w->room.iov_len;
+}
+
+static inline void
+need(struct writer *w, size_t n)
+{
+	if ((size_t)(w->end - w->p) < n)
+		writer_reserve(w, n);
+}
+
+static inline void
+put(struct writer *w, const char *s, size_t n)
+{
+	need(w, n);
+	memcpy(w->p, s, n);
+	w->p += n;
+}
+
+static inline void
+put_byte(struct writer *w, char c)
+{
+	need(w, 1);
+	*w->p++ = c;
+}
+
+static void
+put_escaped(struct writer *w, unsigned char c)
+{
+	static const char hex[] = "0123456789abcdef";
+	static const char short_[32] = {
+		['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
+		['\r'] = 'r',
+	};
+
+	if (c >= 0x20 && c != '"' && c != '\\') {
+		put_byte(w, (char)c);
+		return;
+	}
+	need(w, 6);
+	*w->p++ = '\\';
+	if (c >= 0x20) {
+		*w->p++ = (char)c;
+	} else if (short_[c]) {
+		*w->p++ = short_[c];
+	} else {
+		memcpy(w->p, "u00", 3);
+		w->p[3] = hex[c >> 4];
+		w->p[4] = hex[c & 15];
+		w->p += 5;
+	}
+}
+
+/* Does any of eight bytes need an escape? The usual tricks of finding a zero
+ * byte; bytes of multi-byte characters (>= 0x80) are never found. */
+static inline bool
+any_to_escape(uint64_t x)
+{
+	const uint64_t ones = 0x0101010101010101u, tops = ones << 7;
+	uint64_t quote = x ^ (ones * '"'), slash = x ^ (ones * '\\');
+
+	return (((x - ones * 0x20) & ~x) | ((quote - ones) & ~quote) |
+		((slash - ones) & ~slash)) & tops;
+}
+
+static void
+put_string(struct writer *w, const char *s, size_t n)
+{
+	uint64_t eight;
+
+	need(w, n + 2);
+	*w->p++ = '"';
+	for (; n >= 8; s += 8, n -= 8) {
+		memcpy(&eight, s, 8);
+		if (any_to_escape(eight)) {
+			for (int i = 0; i < 8; i++)
+				put_escaped(w, (unsigned char)s[i]);
+		} else {
+			need(w, 8);
+			memcpy(w->p, &eight, 8);
+			w->p += 8;
+		}
+	}
+	for (; n; s++, n--)
+		put_escaped(w, (unsigned char)*s);
+	put_byte(w, '"');
+}
+
+/* "2026-11-22 06:43:14.123456+00", or infinity, or BC. */
+static void
+put_time(struct writer *w, const char *s, size_t n)
+{
+	if (n < 22 || s[10] != ' ' || memcmp(s + n - 3, "+00", 3) != 0) {
+		put(w, "null", 4);
+		return;
+	}
+	need(w, n + 2);
+	*w->p++ = '"';
+	memcpy(w->p, s, n - 3);
+	w->p[10] = 'T';
+	w->p += n - 3;
+	*w->p++ = 'Z';
+	put_byte(w, '"');
+}
+
+static void
+put_number(struct writer *w, const char *s, size_t n)
+{
+	/* NaN, Infinity, -Infinity have no place in JSON. */
+	if (n == 0 || *s == 'N' || *s == 'I' || (n > 1 && s[1] == 'I'))
+		put(w, "null", 4);
+	else
+		put(w, s, n);
+}
+
+static void
+put_sealed(struct writer *w, const char *s, const char *name)
+{
+	struct arena *a = arena_new();
+	const char *text = unseal(a, s, name);
+
+	if (text) {
+		put_string(w, text, strlen(text));
+	} else {
+		log_event(LOG_ERROR_, "unseal", "%s does not open with this "
+			  "data key", name);
+		put(w, "null", 4);
+	}
+	arena_free(a);
+}
+
+static enum form
+form_of(Oid type)
+{
+	switch (type) {
+	case 16:
+		return FORM_BOOL;
+	case 20: /* int8, int2, int4 */
+	case 21:
+	case 23:
+	case 114: /* json, jsonb */
+	case 3802:
+		return FORM_RAW;
+	case 700: /* float4, float8, numeric */
+	case 701:
+	case 1700:
+		return FORM_NUMBER;
+	case 1184:
+		return FORM_TIME;
+	default:
+		return FORM_TEXT;
+	}
+}
+
+static bool
+is_sealed(const struct schema *shape, const char *name)
+{
+	const struct schema *s = shape ? schema_property(shape, name) : NULL;
+
+	return s && schema_extension(s, "x-personal");
+}
+
+static void
+plan_make(struct plan *plan, const PGresult *res, const struct schema *shape)
+{
+	int n = PQnfields(res);
+
+	plan->count = 0;
+	plan->keys = 2;
+	for (int i = 0; i < n && plan->count < MAX_COLUMNS; i++) {
+		const char *name = PQfname(res, i);
+		struct column *c = &plan->columns[plan->count];
+
+		if (*name == '_')
+			continue;
+		c->index = i;
+		c->name = name;
+		c->name_len = strlen(name);
+		c->form = form_of(PQftype(res, i));
+		if (c->form == FORM_TEXT && is_sealed(shape, name))
+			c->form = FORM_SEALED;
+		plan->keys += c->name_len + 6;
+		plan->count++;
+	}
+}
+
+static void
+put_value(struct writer *w, const struct column *c, const PGresult *res,
+	  int row)
+{
+	const char *s = PQgetvalue(res, row, c->index);
+	size_t n = (size_t)PQgetlength(res, row, c->index);
+
+	if (n == 0 && PQgetisnull(res, row, c->index)) {
+		put(w, "null", 4);
+		return;
+	}
+	switch (c->form) {
+	case FORM_TEXT:
+		put_string(w, s, n);
+		break;
+	case FORM_RAW:
+		put(w, s, n);
+		break;
+	case FORM_NUMBER:
+		put_number(w, s, n);
+		break;
+	case FORM_BOOL:
+		put(w, *s == 't' ? "true" : "false", *s == 't' ? 4 : 5);
+		break;
+	case FORM_TIME:
+		put_time(w, s, n);
+		break;
+	case FORM_SEALED:
+		put_sealed(w, s, c->name);
+		break;
+	}
+}
+
+/* Names are plain: column names of our own queries. */
+static void
+put_row(struct writer *w, const struct plan *plan, const PGresult *res,
+	int row)
+{
+	char mark = '{';
+
+	if (plan->count == 0)
+		put_byte(w, mark);
+	for (int i = 0; i < plan->count; i++) {
+		const struct column *c = &plan->columns[i];
+
+		need(w, c->name_len + 4);
+		*w->p++ = mark;
+		*w->p++ = '"';
+		memcpy(w->p, c->name, c->name_len);
+		w->p += c->name_len;
+		*w->p++ = '"';
+		*w->p++ = ':';
+		mark = ',';
+		put_value(w, c, res, row);
+	}
+	put_byte(w, '}');
+}
+
+/* Bytes of the rows when nothing needs an escape: what to reserve first. */
+static size_t
+guess(const struct plan *plan, const PGresult *res, int from, int to)
+{
+	size_t n = 0;
+
+	for (int row = from; row < to; row++)
+		for (int i = 0; i < plan->count; i++)
+			n += (size_t)PQgetlength(res, row,
+						 plan->columns[i].index);
+	return n + (plan->keys + 1) * (size_t)(to - from);
+}
+
+void
+encode_row(struct evbuffer *out, const PGresult *res, int row,
+	   const struct schema *shape)
+{
+	struct writer w = { .out = out };
+	struct plan plan;
+
+	plan_make(&plan, res, shape);
+	writer_reserve(&w, guess(&plan, res, row, row + 1));
+	put_row(&w, &plan, res, row);
+	writer_commit(&w);
+}
+
+static int
+column_find(const PGresult *res, const char *name)
+{
+	/* PQfnumber() copies the name each time and folds its case. */
+	for (int i = 0; i < PQnfields(res); i++)
+		if (strcmp(PQfname(res, i), name) == 0)
+			return i;
+	return -1;
+}
+
+static char *
+cursor_of(const PGresult *res, int row)
+{
+	int i = column_find(res, "_cursor");
+	size_t n;
+	char *text;
+
+	if (i < 0 || row < 0 || PQgetisnull(res, row, i))
+		return NULL;
+	n = (size_t)PQgetlength(res, row, i);
+	text = xmalloc(4 * ((n + 2) / 3) + 1);
+	base64url_encode(text, PQgetvalue(res, row, i), n);
+	return text;
+}
+
+void
+encode_list(struct evbuffer *out, const PGresult *res, int limit,
+	    const struct schema *shape, char **next)
+{
+	struct writer w = { .out = out };
+	struct plan plan;
+	int rows = PQntuples(res);
+	bool more = rows > limit;
+	char *cursor = more ? cursor_of(res, limit - 1) : NULL;
+
+	if (more)
+		rows = limit;
+	plan_make(&plan, res, shape);
+	writer_reserve(&w, guess(&plan, res, 0, rows) + 64);
+	put(&w, "{\"items\":[", 10);
+	for (int row = 0; row < rows; row++) {
+		if (row)
+			put_byte(&w, ',');
+		put_row(&w, &plan, res, row);
+	}
+	put(&w, "],\"next\":", 9);
+	if (cursor)
+		put_string(&w, cursor, strlen(cursor));
+	else
+		put(&w, "null", 4);
+	put_byte(&w, '}');
+	writer_commit(&w);
+	if (next)
+		*next = cursor;
+	else
+		free(cursor);
+}
+
+const char *
+encode_meta(const PGresult *res, const char *column)
+{
+	int i = PQntuples(res) > 0 ? column_find(res, column) : -1;
+
+	return i < 0 || PQgetisnull(res, 0, i) ? NULL : PQgetvalue(res, 0, i);
+}
+
+void
+encode_string(struct evbuffer *out, const char *s, size_t n)
+{
+	struct writer w = { .out = out };
+
+	writer_reserve(&w, n + 2);
+	put_string(&w, s, n);
+	writer_commit(&w);
+}
