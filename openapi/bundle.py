@@ -21,7 +21,7 @@ DOMAIN_KEYS = ("paths", "components", "tags")
 
 INT = re.compile(r"[-+]?[0-9]+\Z")
 FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
-CODE = re.compile(r"[a-z][a-z0-9_]*\Z")
+CODE = re.compile(r"(fault\.)?[a-z][a-z0-9_]*\Z")
 
 
 class Bundle:
