@@ -145,44 +145,57 @@ alter table grid.grid_group_member force row level security;
 create policy street on grid.grid_group_member using (street_id = core.street());
 
 ---------------------------------------------------------------- what clients read
--- Column names are the contract's (Grid, Assignment, GridGroup); path is for
--- the queries' own conditions.
+-- One view = one schema of the contract: its columns are the fields, those
+-- with _ are for conditions and headers. The ETag covers all that is shown;
+-- If-Match only compares the version before the dash.
 
 create view grid.grid_view with (security_invoker = true) as
-select g.street_id, g.id, g.parent_id, g.kind, g.serial, g.path, g.code, g.name,
-	g.household_count, g.person_count,
+select g.street_id as _street_id, g.path as _path,
+	g.version || '-' || left(md5(l.leads::text), 8) as _etag,
+	g.id, g.parent_id, g.kind, g.serial, g.code, g.name, g.household_count, g.person_count,
 	-- Figures of the rules, reported and never enforced.
 	case when g.kind not in ('micro', 'general') then null
 		when g.household_count < case g.kind when 'micro' then 30 else 300 end then 'below'
 		when g.household_count > case g.kind when 'micro' then 100 else 500 end then 'above'
 		else 'within' end as household_range,
-	g.compound_id,
-	(select coalesce(json_agg(json_build_object('name', a.name, 'lead_kind', a.lead_kind)
-			order by a.from_on, a.id), '[]')
-		from grid.assignment a
-		where a.street_id = g.street_id and a.grid_id = g.id and a.from_on <= core.today()
-			and (a.to_on is null or a.to_on > core.today())) as leads,
-	g.version, g.valid_from, g.valid_to, g.updated_at
-from grid.grid g;
-comment on view grid.grid_view is 'class: street. Grids with the names of those who lead them today.';
+	g.compound_id, l.leads, g.valid_from, g.valid_to, g.updated_at
+from grid.grid g
+cross join lateral (
+	select coalesce(json_agg(json_build_object('name', a.name, 'lead_kind', a.lead_kind)
+		order by a.from_on, a.id), '[]') as leads
+	from grid.assignment a
+	where a.street_id = g.street_id and a.grid_id = g.id and a.from_on <= core.today()
+		and (a.to_on is null or a.to_on > core.today())) l;
+comment on view grid.grid_view is 'class: street. Grid: with the names of those who lead it today.';
 
 create view grid.assignment_view with (security_invoker = true) as
-select a.street_id, a.id, a.grid_id, a.path, a.account_id, a.name, a.lead_kind, a.from_on, a.to_on,
+select a.street_id as _street_id, a.path as _path,
+	a.id, a.grid_id, a.account_id, a.name, a.lead_kind, a.from_on, a.to_on,
 	a.from_on <= core.today() and (a.to_on is null or a.to_on > core.today()) as active,
 	a.updated_at
 from grid.assignment a;
-comment on view grid.assignment_view is 'class: street. Assignments, and whether each holds today.';
+comment on view grid.assignment_view is 'class: street. Assignment: and whether it holds today.';
 
 create view grid.grid_group_view with (security_invoker = true) as
-select u.street_id, u.id, u.name, u.purpose,
-	(select coalesce(json_agg(json_build_object('id', g.id, 'name', g.name,
-			'household_count', g.household_count) order by g.path), '[]')
-		from grid.grid_group_member m
-		join grid.grid g on g.street_id = m.street_id and g.id = m.grid_id
-		where m.street_id = u.street_id and m.group_id = u.id) as grids,
-	u.version, u.updated_at
-from grid.grid_group u;
-comment on view grid.grid_group_view is 'class: street. Groups with their micro-grids.';
+select u.street_id as _street_id, u.path as _path,
+	u.version || '-' || left(md5(m.grids::text), 8) as _etag,
+	u.id, u.name, u.purpose, m.grids, m.household_count, u.updated_at
+from grid.grid_group u
+cross join lateral (
+	select coalesce(json_agg(json_build_object('id', g.id, 'name', g.name,
+			'household_count', g.household_count) order by g.path), '[]') as grids,
+		coalesce(sum(g.household_count), 0)::integer as household_count
+	from grid.grid_group_member x
+	join grid.grid g on g.street_id = x.street_id and g.id = x.grid_id
+	where x.street_id = u.street_id and x.group_id = u.id) m;
+comment on view grid.grid_group_view is 'class: street. GridGroup: with its micro-grids.';
+
+create view grid.compound_view with (security_invoker = true) as
+select c.street_id as _street_id, c.path as _path,
+	c.id, c.name, c.address, c.household_count, g.id as community_id, c.updated_at
+from grid.compound c
+left join grid.grid g on g.street_id = c.street_id and g.path = c.path;
+comment on view grid.compound_view is 'class: street. Compound: with the grid of its community.';
 
 ---------------------------------------------------------------- rules
 create function grid.may_maintain(kind text, path text) returns boolean
@@ -277,7 +290,7 @@ begin
 	where g.street_id = street and g.id = $1 for update;
 	if not found or not grid.may_maintain(old.kind, old.path) then
 		perform core.fail(404, 'not_found');
-	elsif old.version::text <> $2 then
+	elsif old.version::text <> split_part($2, '-', 1) then
 		perform core.fail(412, 'version_conflict');
 	elsif $8 < old.valid_from then
 		perform core.fail(422, 'dates_invalid', '/valid_to');
@@ -376,7 +389,7 @@ begin
 		where u.street_id = street and u.id = $1 for update;
 		if not found or not grid.may_maintain('micro', old.path) then
 			perform core.fail(404, 'not_found');
-		elsif old.version::text <> $2 then
+		elsif old.version::text <> split_part($2, '-', 1) then
 			perform core.fail(412, 'version_conflict');
 		end if;
 	end if;
@@ -411,7 +424,8 @@ comment on function grid.put_group(uuid, text, text, text, jsonb) is
 
 ---------------------------------------------------------------- grants
 grant select on grid.street, grid.compound, grid.grid, grid.assignment, grid.grid_group,
-	grid.grid_group_member, grid.grid_view, grid.assignment_view, grid.grid_group_view to linli_app;
+	grid.grid_group_member, grid.grid_view, grid.assignment_view, grid.grid_group_view,
+	grid.compound_view to linli_app;
 grant select on grid.street, grid.grid to linli_job;
 grant execute on function grid.may_maintain(text, text),
 	grid.create_grid(uuid, uuid, text, text, integer, text, integer, integer, uuid, date),
