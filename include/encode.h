@@ -24,6 +24,10 @@ void encode_row(struct evbuffer *out, const PGresult *res, int row,
  * items'. */
 void encode_list(struct evbuffer *out, const PGresult *res, int limit,
 		 const struct schema *shape, char **next);
+/* The same for a feed, which has no last page: all rows, and next is always the
+ * last row's _cursor. */
+void encode_feed(struct evbuffer *out, const PGresult *res,
+		 const struct schema *shape);
 /* Value of an underscore column of row 0, or NULL. */
 const char *encode_meta(const PGresult *res, const char *column);
 /* Appends s[0..n) as a JSON string literal. */

@@ -77,6 +77,7 @@ int fail_at(struct request *rq, const char *code, const char *pointer);
 int reply_json(struct request *rq, int status, json_t *body); /* steals body */
 int reply_bytes(struct request *rq, int status, const char *type,
 		const void *bytes, size_t len);
+int reply_buffer(struct request *rq, int status); /* the JSON in rq->out */
 int reply_empty(struct request *rq, int status);
 int reply_header(struct request *rq, const char *name, const char *value);
 /* Text of a checked parameter or body field, NULL if absent. */

@@ -352,18 +352,14 @@ cursor_of(const PGresult *res, int row)
 	return text;
 }
 
-void
-encode_list(struct evbuffer *out, const PGresult *res, int limit,
-	    const struct schema *shape, char **next)
+/* Steals cursor, handing it on to *next. */
+static void
+encode_page(struct evbuffer *out, const PGresult *res, int rows,
+	    const struct schema *shape, char *cursor, char **next)
 {
 	struct writer w = { .out = out };
 	struct plan plan;
-	int rows = PQntuples(res);
-	bool more = rows > limit;
-	char *cursor = more ? cursor_of(res, limit - 1) : NULL;
 
-	if (more)
-		rows = limit;
 	plan_make(&plan, res, shape);
 	writer_reserve(&w, guess(&plan, res, 0, rows) + 64);
 	put(&w, "{\"items\":[", 10);
@@ -383,6 +379,26 @@ encode_list(struct evbuffer *out, const PGresult *res, int limit,
 		*next = cursor;
 	else
 		free(cursor);
+}
+
+void
+encode_list(struct evbuffer *out, const PGresult *res, int limit,
+	    const struct schema *shape, char **next)
+{
+	int rows = PQntuples(res);
+	bool more = rows > limit;
+
+	encode_page(out, res, more ? limit : rows, shape,
+		    more ? cursor_of(res, limit - 1) : NULL, next);
+}
+
+void
+encode_feed(struct evbuffer *out, const PGresult *res,
+	    const struct schema *shape)
+{
+	int rows = PQntuples(res);
+
+	encode_page(out, res, rows, shape, cursor_of(res, rows - 1), NULL);
 }
 
 const char *

@@ -61,6 +61,12 @@ reply_empty(struct request *rq, int status)
 }
 
 int
+reply_buffer(struct request *rq, int status)
+{
+	return reply_send(rq, status, "application/json", rq->out);
+}
+
+int
 reply_bytes(struct request *rq, int status, const char *type,
 	    const void *bytes, size_t len)
 {

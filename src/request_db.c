@@ -11,7 +11,6 @@
 
 #include "encode.h"
 #include "request_internal.h"
-#include "seal.h"
 #include "supervise.h"
 #include "text.h"
 
@@ -144,22 +143,15 @@ context_text(struct request *rq, enum context which)
 	return NULL;
 }
 
-/* A personal field goes to the database only in these forms. */
 static const char *
-personal_text(struct request *rq, const struct bind *b)
+body_text(struct request *rq, const char *name)
 {
-	const char *text =
-		json_string_value(json_object_get(rq->body, b->name));
+	json_t *v = json_object_get(rq->body, name);
 
-	if (!text)
-		return NULL;
-	if (b->from == BIND_SEALED)
-		return seal(rq->arena, text, b->name);
-	if (b->from == BIND_MASK)
-		return mask_phone(rq->arena, text);
-	return blind_index(rq->arena, text, b->name);
+	return v ? json_text(rq, v) : NULL;
 }
 
+/* Personal fields were sealed in the body itself (request_check.c). */
 static const char *
 bind_text(struct request *rq, const struct bind *b)
 {
@@ -170,12 +162,14 @@ bind_text(struct request *rq, const struct bind *b)
 		v = rq->param_values[b->index];
 		return v ? json_text(rq, v) : NULL;
 	case BIND_BODY:
-		v = json_object_get(rq->body, b->name);
-		return v ? json_text(rq, v) : NULL;
 	case BIND_SEALED:
+		return body_text(rq, b->name);
 	case BIND_MASK:
+		return body_text(rq, arena_printf(rq->arena, "%s_mask",
+						  b->name));
 	case BIND_BLIND:
-		return personal_text(rq, b);
+		return body_text(rq, arena_printf(rq->arena, "%s_index",
+						  b->name));
 	case BIND_HOOK:
 		return bound_text(rq, b->name);
 	case BIND_CONTEXT:
