@@ -69,6 +69,7 @@ bool query_load(const char *file, const char *text, size_t len)
  * without query or hook, unknown :name) is printed with file:line; false. */
 bool query_attach(struct contract *c) __attribute__((warn_unused_result));
 const struct query *query_find(const char *name);
+const struct query *query_at(size_t i); /* by name; NULL past the last */
 /* For db_verify(), arg the struct contract: the last statement's columns must
  * be the reply's properties, of fitting types, both ways. Else both places
  * are printed; false. Completes replay_sql, which it registers too. */

@@ -68,6 +68,9 @@ struct hook {
 extern const struct hook *const all_hooks[]; /* src/domain/hooks.c */
 bool hook_attach(struct contract *c) __attribute__((warn_unused_result));
 
+/* Registers the statements every request may need (enter, idempotency);
+ * once, before any connection opens. */
+void request_register(void);
 /* evhttp's generic callback; arg is the worker. */
 void request_begin(struct evhttp_request *ev, void *arg);
 

@@ -8,5 +8,5 @@
 struct contract *verify_contract(void);
 /* 1: every statement prepares and answers what the contract promises; 0: not
  * so; -1: the database is away, *why. */
-int verify_database(const char **why);
+int verify_database(struct contract *c, const char **why);
 #endif

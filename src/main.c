@@ -82,10 +82,10 @@ need_keys(void)
 /* A mismatch ends the program; a database that is away does not: the workers
  * answer 503 until it comes, and check then. */
 static bool
-need_database(void)
+need_database(struct contract *contract)
 {
 	const char *why = NULL;
-	int found = verify_database(&why);
+	int found = verify_database(contract, &why);
 
 	if (found == 0)
 		die("the database does not fit this program; has \"linlid "
@@ -114,12 +114,13 @@ cmd_serve(int argc, char **argv)
 	if (!contract)
 		return 1;
 	need_keys();
-	return supervise(contract, need_database());
+	return supervise(contract, need_database(contract));
 }
 
 int
 cmd_check(int argc, char **argv)
 {
+	struct contract *contract;
 	const char *why = NULL;
 
 	(void)argv;
@@ -127,10 +128,11 @@ cmd_check(int argc, char **argv)
 		fputs("linlid check takes no arguments\n", stderr);
 		return 2;
 	}
-	if (!verify_contract())
+	contract = verify_contract();
+	if (!contract)
 		return 1;
 	need_keys();
-	switch (verify_database(&why)) {
+	switch (verify_database(contract, &why)) {
 	case 1:
 		puts("contract, queries, keys and database agree");
 		return 0;

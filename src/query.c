@@ -114,6 +114,12 @@ query_find(const char *name)
 	return found ? query_all[i] : NULL;
 }
 
+const struct query *
+query_at(size_t i)
+{
+	return i < query_count ? query_all[i] : NULL;
+}
+
 static bool
 add_query(struct reader *r, const char *at, bool helper, const char *name,
 	  size_t len)

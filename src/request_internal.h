@@ -9,9 +9,6 @@ struct bound {
 	const char *name, *text;
 };
 
-/* Registers the statements every request may need (enter, idempotency). */
-void request_register(void);
-
 /* The header's value; NULL when absent. *twice when it came more than once. */
 const char *request_header(struct request *rq, const char *name, bool *twice);
 

@@ -196,7 +196,7 @@ database_changed(bool ready, void *arg)
 	/* The database was away at start: check what the start could not,
 	 * before the first request uses it. */
 	if (ready && !w->shared->verified) {
-		if (verify_database(&why) == 0) {
+		if (verify_database(w->contract, &why) == 0) {
 			log_event(LOG_ERROR_, "mismatch",
 				  "the database does not fit this program");
 			_Exit(CHILD_UNFIT);

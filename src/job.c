@@ -1,0 +1,233 @@
+/*
+ * The job process: runs each query named job… (a "-- helper:" in
+ * sql/queries), one after another, a transaction each, then rests. The first
+ * column of the first row says how much there was to do.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "config.h"
+#include "db.h"
+#include "log.h"
+#include "query.h"
+#include "supervise.h"
+#include "text.h"
+
+#define BEAT_MS 1000
+#define STATEMENT_TIMEOUT_MS 60000
+#define TIMEOUT_US ((int64_t)90 * 1000000)
+#define LONGEST_PAUSE_US ((int64_t)60 * 1000000)
+
+struct job {
+	const struct query *query;
+	int64_t pause_us, due_us; /* after a failure */
+};
+
+struct runner {
+	struct event_base *base;
+	struct event *next; /* the round's timer */
+	struct db_pool *db;
+	struct shared *shared;
+	struct job *jobs;
+	size_t count, at;
+	struct db_job call;
+	bool running, stopping;
+};
+
+static void job_next(struct runner *r);
+
+static void
+jobs_collect(struct runner *r)
+{
+	const struct query *q;
+
+	for (size_t i = 0; (q = query_at(i)); i++) {
+		if (!q->helper || strncmp(q->name, "job", 3) != 0)
+			continue;
+		r->jobs = xrealloc(r->jobs, (r->count + 1) * sizeof(*r->jobs));
+		r->jobs[r->count++] = (struct job){ .query = q };
+	}
+}
+
+static void
+rest(struct runner *r)
+{
+	struct timeval tv = { config.job_interval_ms / 1000,
+			      config.job_interval_ms % 1000 * 1000 };
+
+	r->at = 0;
+	event_add(r->next, &tv);
+}
+
+static void
+job_failed(struct job *j, const struct db_job *call)
+{
+	int64_t first = config.job_interval_ms * 2000;
+
+	j->pause_us = j->pause_us ? j->pause_us * 2 : first;
+	if (j->pause_us > LONGEST_PAUSE_US)
+		j->pause_us = LONGEST_PAUSE_US;
+	j->due_us = monotonic_us() + j->pause_us;
+	log_event(LOG_ERROR_, "job_failed", "%s: %s", j->query->name,
+		  call->outcome == DB_ERROR ?
+			  PQresultErrorMessage(call->error) :
+			  "the database went away or took too long");
+}
+
+static void
+job_done(struct db_job *call)
+{
+	struct runner *r = call->data;
+	struct job *j = &r->jobs[r->at++];
+
+	r->running = false;
+	if (call->outcome == DB_OK) {
+		const PGresult *res = call->last;
+		long n = PQntuples(res) > 0 && PQnfields(res) > 0 ?
+				 atol(PQgetvalue(res, 0, 0)) :
+				 0;
+
+		j->pause_us = j->due_us = 0;
+		if (n > 0)
+			log_event(LOG_INFO_, "job", "%s: %ld", j->query->name,
+				  n);
+	} else if (call->outcome != DB_AWAY) {
+		job_failed(j, call);
+	}
+	job_next(r);
+}
+
+static void
+job_submit(struct runner *r, const struct query *q)
+{
+	struct db_job *call = &r->call;
+
+	memset(call, 0, sizeof(*call));
+	for (size_t i = 0; i < q->statement_count && i < DB_MAX_CALLS; i++)
+		call->calls[call->call_count++].statement =
+			q->statements[i].db_index;
+	call->timeout_us = TIMEOUT_US;
+	call->done = job_done;
+	call->data = r;
+	r->running = true;
+	db_submit(r->db, call);
+}
+
+static void
+job_next(struct runner *r)
+{
+	int64_t now = monotonic_us();
+
+	if (r->stopping) {
+		event_base_loopbreak(r->base);
+		return;
+	}
+	while (r->at < r->count && r->jobs[r->at].due_us > now)
+		r->at++;
+	if (r->at < r->count && db_ready(r->db))
+		job_submit(r, r->jobs[r->at].query);
+	else
+		rest(r);
+}
+
+static void
+on_round(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	job_next(arg);
+}
+
+/* The statement in flight may finish: its transaction is small. */
+static void
+on_term(evutil_socket_t sig, short what, void *arg)
+{
+	struct runner *r = arg;
+
+	(void)sig;
+	(void)what;
+	r->stopping = true;
+	if (!r->running)
+		event_base_loopbreak(r->base);
+}
+
+static void
+on_hup(evutil_socket_t sig, short what, void *arg)
+{
+	(void)sig;
+	(void)what;
+	(void)arg;
+	if (config_reload())
+		log_open("job", config.log_level);
+	else
+		log_event(LOG_ERROR_, "reload_failed", "the settings stay");
+}
+
+static void
+on_beat(evutil_socket_t fd, short what, void *arg)
+{
+	struct runner *r = arg;
+
+	(void)fd;
+	(void)what;
+	atomic_store(&r->shared->job.beat_ms, clock_ms());
+}
+
+static void
+database_changed(bool ready, void *arg)
+{
+	struct runner *r = arg;
+
+	slot_set(r->shared, &r->shared->job.ready, ready);
+}
+
+static struct event *
+event_open(struct runner *r, int sig, short flags, event_callback_fn fn)
+{
+	struct event *ev = event_new(r->base, sig, flags, fn, r);
+
+	if (!ev)
+		abort();
+	return ev;
+}
+
+int
+job_main(struct shared *shared)
+{
+	struct runner r = { .shared = shared };
+	const struct timeval second = { BEAT_MS / 1000, 0 };
+	struct event *term, *hup, *beat;
+
+	log_open("job", config.log_level);
+	jobs_collect(&r);
+	r.base = event_base_new();
+	if (!r.base)
+		abort();
+	term = event_open(&r, SIGTERM, EV_SIGNAL | EV_PERSIST, on_term);
+	hup = event_open(&r, SIGHUP, EV_SIGNAL | EV_PERSIST, on_hup);
+	beat = event_open(&r, -1, EV_PERSIST, on_beat);
+	r.next = event_open(&r, -1, 0, on_round);
+	event_add(term, NULL);
+	event_add(hup, NULL);
+	event_add(beat, &second);
+	r.db = db_pool_new(r.base, config.database_jobs, 1,
+			   STATEMENT_TIMEOUT_MS);
+	db_on_change(r.db, database_changed, &r);
+	slot_set(shared, &shared->job.serving, 1);
+	rest(&r);
+
+	if (!atomic_load(&shared->draining))
+		event_base_dispatch(r.base);
+
+	db_pool_free(r.db);
+	event_free(term);
+	event_free(hup);
+	event_free(beat);
+	event_free(r.next);
+	event_base_free(r.base);
+	free(r.jobs);
+	return 0;
+}

@@ -1,0 +1,70 @@
+#include "verify.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "config.h"
+#include "db.h"
+#include "embed.h"
+#include "log.h"
+#include "query.h"
+#include "request.h"
+
+#define QUERIES "queries/"
+
+static bool
+load_queries(void)
+{
+	bool fine = true;
+
+	for (const struct embedded *f = embedded_files; f->name; f++)
+		if (strncmp(f->name, QUERIES, strlen(QUERIES)) == 0 &&
+		    !query_load(f->name, f->start,
+				(size_t)(f->end - f->start)))
+			fine = false;
+	return fine;
+}
+
+/* The job process has no request to take a :name from. */
+static bool
+jobs_are_closed(void)
+{
+	const struct query *q;
+	bool fine = true;
+
+	for (size_t i = 0; (q = query_at(i)); i++) {
+		if (!q->helper || strncmp(q->name, "job", 3) != 0)
+			continue;
+		for (size_t j = 0; j < q->statement_count; j++) {
+			if (q->statements[j].bind_count == 0)
+				continue;
+			fprintf(stderr, "%s:%d: %s: a job knows no :%s\n",
+				q->file, q->line, q->name,
+				q->statements[j].binds[0].name);
+			fine = false;
+		}
+	}
+	return fine;
+}
+
+struct contract *
+verify_contract(void)
+{
+	const struct embedded *file = embedded_find("openapi.json");
+	struct contract *c;
+
+	if (!file)
+		die("this program was built without its contract");
+	c = contract_load(file->start, (size_t)(file->end - file->start));
+	if (!c || !load_queries())
+		return NULL;
+	request_register();
+	/* Both, so that one run shows all there is to mend. */
+	return hook_attach(c) & query_attach(c) & jobs_are_closed() ? c : NULL;
+}
+
+int
+verify_database(struct contract *c, const char **why)
+{
+	return db_verify(config.database, query_check_reply, c, why);
+}
