@@ -19,7 +19,7 @@ CFLAGS += -std=c11 -g -fno-omit-frame-pointer -fstack-protector-strong $(WARN) \
 LDFLAGS += -pie -Wl,-z,relro,-z,now \
 	$(if $(SAN),-fsanitize=address$(,)undefined)
 CFLAGS += -fPIE
-LDLIBS += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
+LDLIBS += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
 , := ,
 
 OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out src/main.c,$(wildcard src/*.c src/domain/*.c)))
