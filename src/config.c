@@ -94,7 +94,7 @@ is_choice(const struct setting *s, const char *value)
 	if (!s->choices)
 		return true;
 	snprintf(wanted, sizeof(wanted), " %s ", value);
-	return strstr(s->choices, wanted) != NULL;
+	return !strchr(value, ' ') && strstr(s->choices, wanted);
 }
 
 /* libconfuse calls this right after it read a value, when it still knows the
