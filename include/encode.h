@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include "schema.h"
 
+#define ENCODE_MAX_COLUMNS 128
+
 /* One object, row i. shape: schema of it, or NULL when nothing is sealed. */
 void encode_row(struct evbuffer *out, const PGresult *res, int row,
 		const struct schema *shape);

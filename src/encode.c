@@ -14,8 +14,7 @@
 #include "seal.h"
 #include "text.h"
 
-#define MAX_COLUMNS 128
-#define MIN_ROOM 512
+#define MORE_ROOM 4096 /* when escapes outgrow the first reservation */
 
 struct writer {
 	struct evbuffer *out;
@@ -36,7 +35,7 @@ struct column {
 struct plan {
 	int count;
 	size_t keys; /* bytes of all names, quotes and commas */
-	struct column columns[MAX_COLUMNS];
+	struct column columns[ENCODE_MAX_COLUMNS];
 };
 
 static void
@@ -53,9 +52,7 @@ static void
 writer_reserve(struct writer *w, size_t n)
 {
 	writer_commit(w);
-	if (evbuffer_reserve_space(w->out,
-				   (ev_ssize_t)(n > MIN_ROOM ? n : MIN_ROOM),
-				   &w->room, 1) != 1)
+	if (evbuffer_reserve_space(w->out, (ev_ssize_t)n, &w->room, 1) != 1)
 		abort();
 	w->p = w->room.iov_base;
 	w->end = w->p + w->room.iov_len;
@@ -65,7 +62,7 @@ static inline void
 need(struct writer *w, size_t n)
 {
 	if ((size_t)(w->end - w->p) < n)
-		writer_reserve(w, n);
+		writer_reserve(w, n > MORE_ROOM ? n : MORE_ROOM);
 }
 
 static inline void
@@ -145,7 +142,8 @@ put_string(struct writer *w, const char *s, size_t n)
 	put_byte(w, '"');
 }
 
-/* "2026-11-22 06:43:14.123456+00", or infinity, or BC. */
+/* "2026-11-22 06:43:14.123456+00"; RFC 3339 knows no infinity, no BC and no
+ * year of five digits: null. */
 static void
 put_time(struct writer *w, const char *s, size_t n)
 {
@@ -226,12 +224,14 @@ plan_make(struct plan *plan, const PGresult *res, const struct schema *shape)
 
 	plan->count = 0;
 	plan->keys = 2;
-	for (int i = 0; i < n && plan->count < MAX_COLUMNS; i++) {
+	for (int i = 0; i < n; i++) {
 		const char *name = PQfname(res, i);
 		struct column *c = &plan->columns[plan->count];
 
 		if (*name == '_')
 			continue;
+		if (plan->count == ENCODE_MAX_COLUMNS) /* start-up refused it */
+			abort();
 		c->index = i;
 		c->name = name;
 		c->name_len = strlen(name);

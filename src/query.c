@@ -237,7 +237,7 @@ copy_statement(struct reader *r, struct statement *st, const char *s,
 		if (blank)
 			fputc(' ', out);
 		blank = false;
-		if (*s == '$' && next - s > 1 && isdigit((unsigned char)s[1]))
+		if (*s == '$' && end - s > 1 && isdigit((unsigned char)s[1]))
 			return fault_at(r, s, "use :name, not $1");
 		if (*s == ':') {
 			s = read_colon(r, st, s, end, out);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "db.h"
+#include "encode.h"
 #include "query_internal.h"
 #include "request.h"
 
@@ -119,6 +120,9 @@ check_shape(const struct check *k, const struct schema *shape)
 {
 	bool ok = true;
 
+	if (PQnfields(k->columns) > ENCODE_MAX_COLUMNS)
+		return query_fault(k->query, "more than %d columns",
+				   ENCODE_MAX_COLUMNS);
 	for (int i = 0; i < PQnfields(k->columns); i++)
 		if (!check_column(k, i, shape))
 			ok = false;
