@@ -5,6 +5,7 @@
 #include "blob.h"
 #include "config.h"
 #include "encode.h"
+#include "image.h"
 #include "log.h"
 #include "multipart.h"
 #include "offload.h"
