@@ -61,10 +61,13 @@ struct contract {
 	size_t text_len;
 	size_t operation_count;
 	struct operation *operations;
+	struct route *routes; /* of route.c */
+	struct arena *arena;
 };
 
 /* text: the embedded bundle. On any fault prints "file:line: why" and NULL. */
 struct contract *contract_load(const char *text, size_t len);
+void contract_free(struct contract *c);
 const struct operation *contract_find(const struct contract *c, const char *id);
 
 /* problems.yaml in the bundle ("x-problems"): status and sentence of a code,
@@ -73,8 +76,8 @@ bool contract_problem(const struct contract *c, const char *code, int *status,
 		      const char *lang, const char **sentence);
 
 /* Route: ROUTE_OK sets *op and values[] (the path parameters' texts in order
- * of appearance); ROUTE_METHOD sets *allow ("GET, POST, OPTIONS"). HEAD finds
- * GET. A literal segment wins over a parameter. */
+ * of appearance); ROUTE_METHOD sets *allow ("GET, HEAD, POST, OPTIONS"). HEAD
+ * finds GET. A literal segment wins over a parameter. */
 enum route_result { ROUTE_OK, ROUTE_NONE, ROUTE_METHOD };
 enum route_result route_find(const struct contract *c, const char *method,
 			     const struct uri *uri, struct arena *a,

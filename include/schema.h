@@ -21,7 +21,7 @@ struct schema;
 struct fault {
 	const char *pointer;
 	const char *code; /* required unknown_field type enum const minimum maximum
-			     multiple_of too_short too_long pattern format too_few
+			     exclusive_minimum exclusive_maximum multiple_of too_short too_long pattern format too_few
 			     too_many not_unique one_of null too_deep */
 	const char *limit; /* the bound or name concerned, or NULL */
 	struct fault *next;

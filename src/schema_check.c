@@ -106,11 +106,11 @@ check_number(struct check *ck, const struct schema *s, const json_t *value,
 	if (s->minimum.text && compare(value, s->minimum.value) < 0)
 		add_fault(ck, at, "minimum", s->minimum.text);
 	if (s->above.text && compare(value, s->above.value) <= 0)
-		add_fault(ck, at, "minimum", s->above.text);
+		add_fault(ck, at, "exclusive_minimum", s->above.text);
 	if (s->maximum.text && compare(value, s->maximum.value) > 0)
 		add_fault(ck, at, "maximum", s->maximum.text);
 	if (s->below.text && compare(value, s->below.value) >= 0)
-		add_fault(ck, at, "maximum", s->below.text);
+		add_fault(ck, at, "exclusive_maximum", s->below.text);
 	if (s->multiple.text && !is_multiple(value, s->multiple.value))
 		add_fault(ck, at, "multiple_of", s->multiple.text);
 }

@@ -112,44 +112,37 @@ compile_default(struct compile *c, struct schema *s, json_t *value)
 }
 
 static bool
-number_bound(struct compile *c, struct bound *b, json_t *value,
-	     const char *prefix)
+number_bound(struct compile *c, struct bound *b, json_t *value)
 {
-	char *text;
-
 	if (!json_is_number(value))
 		return schema_refuse(c, "must be a number");
-	text = text_of(value);
 	b->value = value;
-	b->text = xmalloc(strlen(prefix) + strlen(text) + 1);
-	strcpy(b->text, prefix);
-	strcat(b->text, text);
-	free(text);
+	b->text = text_of(value);
 	return true;
 }
 
 static bool
 compile_minimum(struct compile *c, struct schema *s, json_t *value)
 {
-	return number_bound(c, &s->minimum, value, "");
+	return number_bound(c, &s->minimum, value);
 }
 
 static bool
 compile_maximum(struct compile *c, struct schema *s, json_t *value)
 {
-	return number_bound(c, &s->maximum, value, "");
+	return number_bound(c, &s->maximum, value);
 }
 
 static bool
 compile_above(struct compile *c, struct schema *s, json_t *value)
 {
-	return number_bound(c, &s->above, value, "> ");
+	return number_bound(c, &s->above, value);
 }
 
 static bool
 compile_below(struct compile *c, struct schema *s, json_t *value)
 {
-	return number_bound(c, &s->below, value, "< ");
+	return number_bound(c, &s->below, value);
 }
 
 static bool
@@ -157,7 +150,7 @@ compile_multiple(struct compile *c, struct schema *s, json_t *value)
 {
 	if (!(json_number_value(value) > 0))
 		return schema_refuse(c, "must be a number above 0");
-	return number_bound(c, &s->multiple, value, "");
+	return number_bound(c, &s->multiple, value);
 }
 
 static bool

@@ -23,7 +23,8 @@ components:
   responses:
     Ok: {description: ok}
 """
-PROBLEMS = "x-problems:\n  not_found: {status: 404, zh: 没有。, en: None.}\n"
+PROBLEMS = ("x-problems:\n  not_found: {status: 404, zh: 没有。, en: None.}\n"
+            "  fault.type: {status: 422, zh: 不对。, en: Wrong.}\n")
 
 
 def bundle(folder, **files):
@@ -52,6 +53,7 @@ def test_merges_deterministically(tmp_path):
     assert doc["components"]["schemas"]["Day"]["enum"] == ["no", "2026-11-22"]
     assert list(doc["components"]["responses"]) == ["Ok"]
     assert doc["x-problems"]["not_found"]["zh"] == "没有。"
+    assert doc["x-problems"]["fault.type"]["status"] == 422
 
 
 def test_one_path_may_be_split_by_method(tmp_path):

@@ -154,10 +154,10 @@ test_numbers(void **state)
 		{ "{\"type\":\"integer\",\"maximum\":5}", "6", " maximum(5)" },
 		{ "{\"type\":\"number\",\"exclusiveMinimum\":0}", "0.1", "" },
 		{ "{\"type\":\"number\",\"exclusiveMinimum\":0}", "0",
-		  " minimum(> 0)" },
+		  " exclusive_minimum(0)" },
 		{ "{\"type\":\"number\",\"exclusiveMaximum\":1.5}", "1.4", "" },
 		{ "{\"type\":\"number\",\"exclusiveMaximum\":1.5}", "1.5",
-		  " maximum(< 1.5)" },
+		  " exclusive_maximum(1.5)" },
 		/* doubles cannot tell these two apart */
 		{ "{\"type\":\"integer\",\"maximum\":9007199254740992}",
 		  "9007199254740993", " maximum(9007199254740992)" },

@@ -1,0 +1,123 @@
+/*
+ * One operation: its path and who may call it.
+ */
+#include <ctype.h>
+#include <string.h>
+
+#include "contract_internal.h"
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static bool
+is_literal(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)s[i]) && !strchr("-._~", s[i]))
+			return false;
+	return n > 0;
+}
+
+static void
+add_segment(struct loader *l, const char *s, size_t n)
+{
+	struct operation *op = l->op;
+	bool is_param = n > 2 && s[0] == '{' && s[n - 1] == '}';
+
+	if (op->segment_count == COUNT(op->segments)) {
+		contract_fault(l, "more than %zu segments in the path",
+			       COUNT(op->segments));
+		return;
+	}
+	if (!is_literal(s + is_param, n - 2 * is_param))
+		contract_fault(l, "bad segment '%.*s' in the path", (int)n, s);
+	op->segments[op->segment_count++] =
+		is_param ? NULL : arena_strndup(l->contract->arena, s, n);
+}
+
+static void
+read_path(struct loader *l)
+{
+	const char *s = l->op->path;
+
+	if (strcmp(s, "/") == 0)
+		return;
+	do {
+		size_t n;
+
+		if (*s != '/') {
+			contract_fault(l, "the path must begin with /");
+			return;
+		}
+		n = strcspn(++s, "/");
+		add_segment(l, s, n);
+		s += n;
+	} while (*s && l->ok);
+}
+
+/* {jwt: [role]}; several of them mean "one of these roles". */
+static void
+add_requirement(struct loader *l, json_t *requirement)
+{
+	json_t *names = json_object_get(requirement, "jwt");
+	const char *name = json_string_value(json_array_get(names, 0));
+	unsigned bit;
+
+	if (json_object_size(requirement) != 1 || !name ||
+	    json_array_size(names) != 1) {
+		contract_fault(l, "security must be a list of {jwt: [role]}");
+		return;
+	}
+	bit = role_bit(name);
+	if (!bit)
+		contract_fault(l, "unknown role '%s'", name);
+	if (l->op->roles & bit)
+		contract_fault(l, "role '%s' twice", name);
+	l->op->roles |= bit;
+}
+
+static void
+read_security(struct loader *l)
+{
+	json_t *list = json_object_get(l->node, "security"), *requirement;
+	size_t i;
+
+	if (!json_is_array(list)) {
+		contract_fault(l, "no security: say [] for a public one");
+		return;
+	}
+	l->op->public_ = json_array_size(list) == 0;
+	l->op->personal = !l->op->public_;
+	json_array_foreach(list, i, requirement)
+		add_requirement(l, requirement);
+}
+
+static void
+read_max_body(struct loader *l)
+{
+	json_t *max = json_object_get(l->node, "x-max-body");
+
+	if (!max)
+		return;
+	if (json_integer_value(max) <= 0)
+		contract_fault(l, "x-max-body must be a number of bytes");
+	else
+		l->op->max_body = (size_t)json_integer_value(max);
+}
+
+void
+contract_operation(struct loader *l)
+{
+	static const char *const known[] = {
+		"operationId", "summary",    "description", "tags",
+		"security",    "parameters", "requestBody", "responses",
+		"deprecated",  NULL,
+	};
+
+	contract_members(l, l->node, "the operation", known);
+	read_path(l);
+	read_security(l);
+	read_max_body(l);
+	contract_params(l);
+	contract_body(l);
+	contract_reply(l);
+}
