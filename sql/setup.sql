@@ -40,3 +40,8 @@ create extension if not exists btree_gist schema public;
 -- containment compares elements and neither raises nor prints them; text
 -- search keeps its words in a text[] column under a GIN index and needs it.
 alter function pg_catalog.arraycontains(anyarray, anyarray) leakproof;
+
+-- A few functions of the owner act as role system for their own length
+-- (create function … set linli.role = 'system'): the parameter is the way to
+-- have that undone however they end.
+grant set on parameter "linli.role", "linli.street" to linli_owner;

@@ -1,0 +1,93 @@
+-- The change feed over core.event, and what wakes those who wait on it.
+--
+-- Order is (xact, id), and only transactions older than every one still
+-- running are shown: what is shown can never be preceded later.
+
+create view core.event_view with (security_invoker = true) as
+select e.street_id as _street_id, e.xact as _xact, e.path as _path,
+	e.id, e.at, e.subject, e.subject_id, e.action, e.from_state, e.to_state, e.actor_role,
+	-- Staff see who did it, everybody sees their own; the reporter of a ticket
+	-- does not see which neighbour supports it.
+	case when core.role() <> 'resident' or e.actor_id = core.actor() then e.actor_id end as actor_id,
+	case when core.role() <> 'resident' or core.actor() in (e.owner_id, e.actor_id) then e.data
+		when e.action in ('reply', 'thank') and e.data ->> 'text' is not null
+		then json_build_object('text', core.mask_text(e.data ->> 'text')) end as data
+from core.event e;
+comment on view core.event_view is
+	'class: street. Event: the public reads the role instead of the person, and of the texts only reply and thanks, masked.';
+
+create function core.feed(p_after text, p_limit integer) returns setof core.event_view
+language plpgsql stable rows 20
+as $$
+declare
+	st constant integer := core.street();
+	x xid8 := coalesce(nullif(split_part(p_after, ':', 1), ''), '0')::xid8;
+	i uuid := coalesce(nullif(split_part(p_after, ':', 2), ''), '00000000-0000-0000-0000-000000000000')::uuid;
+	horizon constant xid8 := pg_snapshot_xmin(pg_current_snapshot());
+begin
+	-- A micro-grid sees few of the street's events: walk its own.
+	if core.role() = 'grid_lead' and (select bool_and(ticket.path_depth(s) > 3) from unnest(core.scopes()) s) then
+		return query select v.* from unnest(core.scopes()) s (path), lateral (
+				select v.* from core.event_view v
+				where v._street_id = st and v._path = s.path
+					and (v._xact, v.id) > (x, i) and v._xact < horizon
+				order by v._xact, v.id limit p_limit) v
+			order by v._xact, v.id limit p_limit;
+		return;
+	end if;
+	return query select v.* from core.event_view v
+		where v._street_id = st and (v._xact, v.id) > (x, i) and v._xact < horizon
+		order by v._xact, v.id limit p_limit;
+end
+$$;
+comment on function core.feed(text, integer) is
+	'Events the caller may see after a cursor "xact:id" (null = from the beginning), in order.';
+
+create function core.horizon() returns text
+language sql stable
+return pg_snapshot_xmin(pg_current_snapshot())::text || ':00000000-0000-0000-0000-000000000000';
+comment on function core.horizon() is
+	'Cursor of now: all before it is settled in the snapshot that read it.';
+
+create function core.changed_streets(since xid8) returns table (street_id integer, mark text)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+	set linli.street = '' set linli.role = 'system'
+as $$
+declare
+	horizon constant xid8 := pg_snapshot_xmin(pg_current_snapshot());
+	s integer;
+begin
+	return query select null::integer, horizon::text;
+	if horizon > since then
+		for s in select x.id from grid.street x loop
+			perform set_config('linli.street', s::text, true);
+			if exists (select from core.event e
+				where e.street_id = s and e.xact >= since and e.xact < horizon) then
+				return query select s, horizon::text;
+			end if;
+		end loop;
+	end if;
+end
+$$;
+comment on function core.changed_streets(xid8) is
+	'First a row without street: the mark for the next call. Then the streets with events that became visible since the mark.';
+
+create function core.idem_sweep_all() returns integer
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+	s integer;
+	n integer := 0;
+begin
+	for s in select x.id from grid.street x order by x.id loop
+		perform core.enter_system(s);
+		n := n + core.idem_sweep();
+	end loop;
+	return n;
+end
+$$;
+comment on function core.idem_sweep_all() is 'Job: core.idem_sweep() in every street.';
+
+grant select on core.event_view to linli_app;
+grant execute on function core.feed(text, integer), core.horizon(), core.changed_streets(xid8) to linli_app;
+grant execute on function core.idem_sweep_all() to linli_job;
