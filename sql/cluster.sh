@@ -129,7 +129,9 @@ stop)
 	;;
 conninfo)
 	dir=$(cd "$dir" && pwd)
-	echo "host=$(socket_folder) dbname=linli${option:+ user=$option}"
+	socket=$(socket_folder)
+	case $socket in *' '*) socket="'$socket'" ;; esac
+	echo "host=$socket dbname=linli${option:+ user=$option}"
 	;;
 *)
 	usage

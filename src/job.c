@@ -217,6 +217,7 @@ job_main(struct shared *shared)
 			   STATEMENT_TIMEOUT_MS);
 	db_on_change(r.db, database_changed, &r);
 	slot_set(shared, &shared->job.serving, 1);
+	log_event(LOG_INFO_, "started", "%zu jobs", r.count);
 	rest(&r);
 
 	if (!atomic_load(&shared->draining))

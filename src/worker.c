@@ -297,6 +297,7 @@ worker_main(struct contract *contract, struct shared *shared, int index,
 	timer(&w, &beats, BEAT_MS, beat, EV_PERSIST);
 	beat(-1, 0, &w);
 	slot_set(shared, &w.slot->serving, 1);
+	log_event(LOG_INFO_, "started", "accepting");
 	if (atomic_load(&shared->draining))
 		drain_begin(SIGTERM, EV_SIGNAL, &w);
 
