@@ -78,20 +78,13 @@ def http(count, site):
         count.add(passed, failed or (1 if code or not passed else 0), out, source.stem)
 
 
-class Site:
-    def __init__(self):
-        self.folder = harness.temporary_folder()
-        self.cluster = harness.Cluster(self.folder / "pg")
-        harness.make_template(self.cluster, self.folder)
-
-
 PARTS = {"lint": lint, "unit": unit, "sql": sql, "http": http}
 
 
 def main():
     wanted = sys.argv[1:] or list(PARTS)
     count, begun = Count(), time.monotonic()
-    site = Site() if wanted != ["lint"] else None
+    site = harness.make_site(harness.temporary_folder()) if wanted != ["lint"] else None
     try:
         for name in wanted:
             PARTS[name](count, site)

@@ -1,10 +1,8 @@
 """Fixtures. `server` and `people` give each test a fresh database and daemon;
 `shared_people` one per module, for tests that only add and read."""
 
-import json
 import os
-import pathlib
-import types
+import shutil
 
 import pytest
 
@@ -13,17 +11,14 @@ import harness
 
 
 @pytest.fixture(scope="session")
-def site(request):
+def site():
     """Cluster, template, keys and tokens: made by check.py, or made here."""
     given = os.environ.get("LINLI_SITE")
-    folder = pathlib.Path(given) if given else harness.temporary_folder()
-    cluster = harness.Cluster(folder / "pg")
-    if not (folder / "tokens.json").exists():
-        harness.make_template(cluster, folder)
-    tokens = json.loads((folder / "tokens.json").read_text())
-    yield types.SimpleNamespace(cluster=cluster, folder=folder, keys=folder / "keys", tokens=tokens)
+    made = harness.make_site(given or harness.temporary_folder())
+    yield made
     if not given:
-        cluster.stop()
+        made.cluster.stop()
+        shutil.rmtree(made.folder)
 
 
 @pytest.fixture(scope="session")

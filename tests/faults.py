@@ -104,7 +104,7 @@ def broken_pattern(schema):
 
 def number_faults(schema):
     if "enum" in schema:
-        yield Fault("enum", max(schema["enum"]) + 1, "enum")
+        yield Fault("enum", max(v for v in schema["enum"] if v is not None) + 1, "enum")
     if "minimum" in schema:
         yield Fault("minimum", schema["minimum"] - 1, "minimum")
     if "maximum" in schema:

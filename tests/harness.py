@@ -1,6 +1,7 @@
 """Real parts for tests: a private PostgreSQL cluster, databases copied from a
 template, a linlid of one's own. Everything started is stopped by its own id."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import types
 
 import psycopg2
 import requests
@@ -36,9 +38,16 @@ class Cluster:
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
-        self.sh("start", "--nofsync")
-        self.socket = self.sh("socket").strip()
+        self.start()
+        self.socket = re.search(r"host=(\S+)", self.sh("conninfo")).group(1)
         self.count = 0
+
+    def start(self):
+        self.sh("start", "--fast")
+
+    def halt(self):
+        """Stops it, keeps the data."""
+        self.sh("stop")
 
     def sh(self, *args):
         done = subprocess.run(
@@ -60,7 +69,8 @@ class Cluster:
         return connection
 
     def execute(self, database, sql, *args):
-        with self.connect(database) as c, c.cursor() as cur:
+        # closing(): psycopg2's own `with c` opens a transaction and leaves c open.
+        with contextlib.closing(self.connect(database)) as c, c.cursor() as cur:
             cur.execute(sql, args or None)
             return cur.fetchall() if cur.description else None
 
@@ -80,7 +90,7 @@ class Cluster:
         return name
 
     def stop(self):
-        self.sh("stop")
+        self.halt()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -149,6 +159,12 @@ class Server:
                     return found.group(0)
             return None
         return wait_for(ready, "linlid to be ready")
+
+    def pid(self, name):
+        """The living process called worker-0, job …; None when there is none."""
+        living = set(self.children())
+        found = [e["pid"] for e in self.lines() if e.get("process") == name and e.get("pid") in living]
+        return found[-1] if found else None
 
     def children(self):
         path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
@@ -237,6 +253,16 @@ def make_template(cluster, folder):
                                "--ttl", "86400").strip()
               for name, (login, role) in PEOPLE.items()}
     (folder / "tokens.json").write_text(json.dumps(tokens))
+
+
+def make_site(folder):
+    """Cluster, template, keys and tokens in a folder; what is there is used."""
+    folder = pathlib.Path(folder)
+    cluster = Cluster(folder / "pg")
+    if not (folder / "tokens.json").exists():
+        make_template(cluster, folder)
+    return types.SimpleNamespace(cluster=cluster, folder=folder, keys=folder / "keys",
+                                 tokens=json.loads((folder / "tokens.json").read_text()))
 
 
 def temporary_folder():
