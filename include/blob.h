@@ -9,5 +9,7 @@
 bool blob_put(const void *bytes, size_t len, char hash[65]);
 /* Opens for reading; -1 when absent. *size in bytes. */
 int blob_open(const char *hash, size_t *size);
-bool blob_delete(const char *hash);
+/* Only what nobody has stored again within idle_seconds: a row naming it may be
+ * on its way. */
+bool blob_delete(const char *hash, long idle_seconds);
 #endif

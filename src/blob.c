@@ -9,7 +9,9 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "config.h"
@@ -57,8 +59,8 @@ folder(const char *hash, bool create)
 	return fd;
 }
 
-/* There already, and whole? Durable, too: whoever renamed it into place may
- * not have come to the folder's fsync yet. */
+/* There already, and whole? Its time is renewed, for blob_delete(). Durable,
+ * too: whoever linked it may not have come to the folder's fsync yet. */
 static bool
 present(int dir, const char *name, size_t len)
 {
@@ -66,6 +68,7 @@ present(int dir, const char *name, size_t len)
 
 	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       S_ISREG(st.st_mode) && (size_t)st.st_size == len &&
+	       utimensat(dir, name, NULL, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       fsync(dir) == 0;
 }
 
@@ -81,8 +84,10 @@ blob_put(const void *bytes, size_t len, char hash[65])
 	dir = folder(hash, true);
 	if (dir < 0)
 		return false;
-	done = present(dir, hash + 2, len) ||
-	       file_write(dir, hash + 2, bytes, len, true);
+	/* A delete of the same content must not come between: one waits. */
+	done = flock(dir, LOCK_EX) == 0 &&
+	       (present(dir, hash + 2, len) ||
+		file_write(dir, hash + 2, bytes, len, true));
 	close(dir);
 	return done;
 }
@@ -107,14 +112,18 @@ blob_open(const char *hash, size_t *size)
 }
 
 bool
-blob_delete(const char *hash)
+blob_delete(const char *hash, long idle_seconds)
 {
+	struct stat st;
 	bool done;
 	int dir;
 
 	if (!hash_valid(hash) || (dir = folder(hash, false)) < 0)
 		return false;
-	done = unlinkat(dir, hash + 2, 0) == 0 && fsync(dir) == 0;
+	done = flock(dir, LOCK_EX) == 0 &&
+	       fstatat(dir, hash + 2, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_mtime <= time(NULL) - idle_seconds &&
+	       unlinkat(dir, hash + 2, 0) == 0 && fsync(dir) == 0;
 	close(dir);
 	return done;
 }

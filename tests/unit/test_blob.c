@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 /* cmocka wants the above first */
 #include <cmocka.h>
@@ -76,11 +77,29 @@ test_put_open_delete(void **state)
 	same_content(ABC, "abc", 3);
 	assert_true(blob_put("abc", 3, hash));
 	same_content(ABC, "abc", 3);
-	assert_true(blob_delete(ABC));
+	assert_true(blob_delete(ABC, 0));
 	assert_int_equal(blob_open(ABC, &size), -1);
-	assert_false(blob_delete(ABC));
+	assert_false(blob_delete(ABC, 0));
 	assert_true(blob_put("", 0, hash));
 	same_content(hash, "", 0);
+}
+
+/* Bytes stored again while their last row goes must stay. */
+static void
+test_delete_idle(void **state)
+{
+	struct timespec hours_ago[2] = {{0}};
+	char hash[65];
+
+	(void)state;
+	hours_ago[0].tv_sec = hours_ago[1].tv_sec = time(NULL) - 7200;
+	assert_true(blob_put("abc", 3, hash));
+	assert_false(blob_delete(ABC, 3600));
+	assert_int_equal(utimensat(AT_FDCWD, path_of(ABC), hours_ago, 0), 0);
+	assert_true(blob_put("abc", 3, hash));
+	assert_false(blob_delete(ABC, 3600));
+	assert_int_equal(utimensat(AT_FDCWD, path_of(ABC), hours_ago, 0), 0);
+	assert_true(blob_delete(ABC, 3600));
 }
 
 /* What a crash or a full disk may have left is repaired, not served. */
@@ -112,7 +131,7 @@ test_names(void **state)
 	assert_true(blob_put("abc", 3, hash));
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		assert_int_equal(blob_open(names[i], &size), -1);
-		assert_false(blob_delete(names[i]));
+		assert_false(blob_delete(names[i], 0));
 	}
 	/* nor through a link put in its place */
 	assert_int_equal(unlink(path_of(ABC)), 0);
@@ -180,7 +199,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_put_open_delete), TEST(test_half_file),
+		TEST(test_put_open_delete), TEST(test_delete_idle), TEST(test_half_file),
 		TEST(test_names), TEST(test_no_room), TEST(test_at_once),
 	};
 
