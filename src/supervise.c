@@ -13,38 +13,27 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "config.h"
 #include "listen.h"
 #include "log.h"
 #include "text.h"
 
 #define SECOND_US ((int64_t)1000000)
-#define FIRST_PAUSE_US (SECOND_US / 10)
-#define LONGEST_PAUSE_US (5 * SECOND_US)
 /* A database that went away right after the check must not hold back
  * systemd's notice for ever. */
 #define READY_PATIENCE_US (5 * SECOND_US)
-
-struct child {
-	struct slot *slot;
-	int index; /* of the worker; -1 = the job process */
-	pid_t pid; /* 0 = not running */
-	int64_t started_us, due_us, pause_us;
-};
 
 static struct {
 	struct contract *contract;
 	struct shared *shared;
 	struct listener listener;
-	struct child children[65];
-	int child_count;
+	struct children children;
 	int signals; /* signalfd */
 	bool announced, stopping;
 	int64_t begun_us, kill_us;
@@ -61,76 +50,16 @@ slot_set(struct shared *shared, atomic_int *field, int value)
 	(void)!write(shared->notify, &one, sizeof(one));
 }
 
-static const char *
-child_name(const struct child *c)
-{
-	static char name[32];
-
-	if (c->index < 0)
-		return "job";
-	snprintf(name, sizeof(name), "worker-%d", c->index);
-	return name;
-}
-
-/* ---- children ---- */
-
-static _Noreturn void
-child_run(const struct child *c, pid_t parent)
-{
-	sigset_t none;
-
-	/* Without its supervisor a child drains and goes. */
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (getppid() != parent)
-		_exit(0);
-	close(super.signals);
-	/* Ctrl-C reaches the whole group; only the supervisor heeds it. */
-	signal(SIGINT, SIG_IGN);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (c->index < 0) {
-		close(super.listener.fd);
-		exit(job_main(super.shared));
-	}
-	exit(worker_main(super.contract, super.shared, c->index,
-			 super.listener.fd));
-}
-
-static void
-child_start(struct child *c)
-{
-	pid_t parent = getpid();
-
-	atomic_store(&c->slot->beat_ms, clock_ms());
-	c->started_us = monotonic_us();
-	c->pid = fork();
-	if (c->pid == 0)
-		child_run(c, parent);
-	if (c->pid < 0) {
-		log_event(LOG_ERROR_, "fork_failed", "%s", strerror(errno));
-		c->pid = 0;
-		c->due_us = c->started_us + SECOND_US;
-		return;
-	}
-	atomic_store(&c->slot->pid, c->pid);
-}
-
-static void
-children_signal(int sig)
-{
-	for (int i = 0; i < super.child_count; i++)
-		if (super.children[i].pid)
-			kill(super.children[i].pid, sig);
-}
-
+/* Runs in the child. */
 static int
-children_alive(void)
+child_main(int index)
 {
-	int n = 0;
-
-	for (int i = 0; i < super.child_count; i++)
-		n += super.children[i].pid != 0;
-	return n;
+	close(super.signals);
+	if (index >= 0)
+		return worker_main(super.contract, super.shared, index,
+				   super.listener.fd);
+	close(super.listener.fd);
+	return job_main(super.shared);
 }
 
 static void
@@ -146,72 +75,9 @@ stop(int code)
 	log_event(LOG_INFO_, "stopping", "finishing what is in flight");
 	atomic_store(&super.shared->draining, 1);
 	listen_quiesce(&super.listener);
-	/* The workers hold it on; when they let go nobody else may. */
-	children_signal(SIGTERM);
+	children_signal(&super.children, SIGTERM);
 	if (!super.listener.adopted)
 		listen_close(&super.listener);
-}
-
-/* At once, unless it lived less than a second: then ever later. */
-static void
-child_schedule(struct child *c)
-{
-	int64_t now = monotonic_us();
-
-	if (now - c->started_us >= SECOND_US)
-		c->pause_us = 0;
-	else if (c->pause_us == 0)
-		c->pause_us = FIRST_PAUSE_US;
-	else if (c->pause_us < LONGEST_PAUSE_US)
-		c->pause_us *= 2;
-	c->due_us = now + c->pause_us;
-	atomic_fetch_add(&c->slot->restarts, 1);
-}
-
-static void
-child_died(struct child *c, int status)
-{
-	bool wanted = super.stopping && WIFEXITED(status) &&
-		      WEXITSTATUS(status) == 0;
-
-	c->pid = 0;
-	atomic_store(&c->slot->pid, 0);
-	atomic_store(&c->slot->serving, 0);
-	atomic_store(&c->slot->ready, 0);
-	atomic_store(&c->slot->connections, 0);
-	if (wanted)
-		return;
-	log_event(LOG_ERROR_, "child_died", "%s: %s %d", child_name(c),
-		  WIFSIGNALED(status) ? "signal" : "exit code",
-		  WIFSIGNALED(status) ? WTERMSIG(status) :
-					WEXITSTATUS(status));
-	if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_UNFIT)
-		stop(1);
-	else if (!super.stopping)
-		child_schedule(c);
-}
-
-static void
-children_reap(void)
-{
-	pid_t pid;
-	int status;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (int i = 0; i < super.child_count; i++)
-			if (super.children[i].pid == pid)
-				child_died(&super.children[i], status);
-}
-
-static void
-children_restart(int64_t now)
-{
-	for (int i = 0; i < super.child_count; i++) {
-		struct child *c = &super.children[i];
-
-		if (!super.stopping && !c->pid && c->due_us <= now)
-			child_start(c);
-	}
 }
 
 /* ---- signals and readiness ---- */
@@ -225,7 +91,7 @@ reload(void)
 		log_open("main", config.log_level);
 	else
 		log_event(LOG_ERROR_, "reload_failed", "the settings stay");
-	children_signal(SIGHUP);
+	children_signal(&super.children, SIGHUP);
 	sd_notify(0, "READY=1");
 }
 
@@ -236,13 +102,14 @@ on_signals(void)
 
 	while (read(super.signals, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGCHLD) {
-			children_reap();
+			if (children_reap(&super.children, super.stopping))
+				stop(1);
 		} else if (info.ssi_signo == SIGHUP) {
 			reload();
 		} else if (super.stopping) {
 			/* Asked twice: end at once. */
 			super.code = 1;
-			children_signal(SIGKILL);
+			children_signal(&super.children, SIGKILL);
 		} else {
 			stop(0);
 		}
@@ -290,14 +157,11 @@ feed_watchdog(int64_t now)
 static int
 nap(int64_t now)
 {
-	int64_t until = now + 3600 * SECOND_US;
+	int64_t until = super.stopping ?
+				super.kill_us :
+				children_next_due(&super.children, now);
 
 #define SOONER(t) (until = (t) < until ? (t) : until)
-	for (int i = 0; i < super.child_count && !super.stopping; i++)
-		if (!super.children[i].pid)
-			SOONER(super.children[i].due_us);
-	if (super.stopping)
-		SOONER(super.kill_us);
 	if (super.watchdog_us)
 		SOONER(super.fed_us + super.watchdog_us / 2);
 	if (now < super.begun_us + READY_PATIENCE_US)
@@ -320,11 +184,12 @@ turn(void)
 	(void)!read(super.shared->notify, &news, sizeof(news));
 	on_signals();
 	now = monotonic_us();
-	children_restart(now);
+	if (!super.stopping)
+		children_start_due(&super.children, now);
 	announce(now);
 	feed_watchdog(now);
 	if (super.stopping && now >= super.kill_us)
-		children_signal(SIGKILL);
+		children_signal(&super.children, SIGKILL);
 }
 
 static void
@@ -359,12 +224,10 @@ open_shared(bool verified)
 	s->adopted = super.listener.adopted;
 	s->worker_count = workers < 1 ? 1 : workers > 64 ? 64 : (int)workers;
 	super.shared = s;
-	for (int i = -1; i < s->worker_count; i++) {
-		struct child *c = &super.children[super.child_count++];
-
-		c->index = i;
-		c->slot = i < 0 ? &s->job : &s->workers[i];
-	}
+	super.children.run = child_main;
+	for (int i = -1; i < s->worker_count; i++)
+		children_add(&super.children, i < 0 ? &s->job : &s->workers[i],
+			     i);
 }
 
 static void
@@ -390,8 +253,8 @@ supervise(struct contract *contract, bool verified)
 	raise_descriptor_limit();
 	if (sd_watchdog_enabled(0, &usec) > 0)
 		super.watchdog_us = (int64_t)usec;
-	children_restart(super.begun_us);
-	while (!super.stopping || children_alive())
+	children_start_due(&super.children, super.begun_us);
+	while (!super.stopping || children_alive(&super.children))
 		turn();
 	log_event(LOG_INFO_, "stopped", "exit code %d", super.code);
 	return super.code;
