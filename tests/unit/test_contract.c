@@ -249,6 +249,25 @@ test_path_order(void **state)
 }
 
 static void
+test_headers(void **state)
+{
+	struct contract *c = must_load(
+		"/v1/t", "get",
+		"{\"parameters\":[{\"name\":\"If-Match\",\"in\":\"header\","
+		"\"schema\":{}},{\"name\":\"If-None-Match\",\"in\":\"header\","
+		"\"schema\":{}},{\"name\":\"x1\",\"in\":\"query\",\"schema\":"
+		"{}}]}");
+	const struct operation *op = &c->operations[0];
+
+	(void)state;
+	assert_false(op->idempotent);
+	assert_false(op->conditional); /* not required */
+	assert_string_equal(op->params[1].bind, "if_none_match");
+	assert_string_equal(op->params[2].bind, "x1");
+	contract_free(c);
+}
+
+static void
 test_roles(void **state)
 {
 	(void)state;
@@ -339,6 +358,9 @@ test_refused(void **state)
 		  PARAM("\"name\":\"c[]\",\"in\":\"query\",\"schema\":{}"),
 		  "parameter 'c[]' cannot be a :name" },
 		{ "/v1/t", "get",
+		  PARAM("\"name\":\"1p\",\"in\":\"query\",\"schema\":{}"),
+		  "parameter '1p' cannot be a :name" },
+		{ "/v1/t", "get",
 		  PARAM("\"name\":\"a-b\",\"in\":\"query\",\"schema\":{}},"
 			"{\"name\":\"A-B\",\"in\":\"header\",\"schema\":{}"),
 		  "parameter 'A-B' twice" },
@@ -387,6 +409,15 @@ test_refused(void **state)
 		{ "/v1/t/{id}", "get",
 		  "{\"responses\":{\"2XX\":{},\"204\":{}}}",
 		  "response '2XX' is no status" },
+		{ "/v1/t/{id}", "get",
+		  "{\"responses\":{\"600\":{},\"204\":{}}}",
+		  "response '600' is no status" },
+		{ "/v1/t/{id}", "get",
+		  "{\"responses\":{\"100\":{},\"204\":{}}}",
+		  "response '100' is no status" },
+		{ "/v1/t/{id}", "get",
+		  "{\"responses\":{\"40x\":{},\"204\":{}}}",
+		  "response '40x' is no status" },
 		{ "/v1/t/{id}", "get", "{\"responses\":{\"200\":{}}}",
 		  "reply 200 without content" },
 		{ "/v1/t/{id}", "get",
@@ -601,6 +632,7 @@ main(void)
 		cmocka_unit_test(test_public_and_body),
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_path_order),
+		cmocka_unit_test(test_headers),
 		cmocka_unit_test(test_roles),
 		cmocka_unit_test(test_problems),
 		cmocka_unit_test(test_refused),

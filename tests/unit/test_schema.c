@@ -193,6 +193,8 @@ test_strings(void **state)
 		{ "{\"type\":\"string\",\"maxLength\":2}", "\"abc\"",
 		  " too_long(2)" },
 		{ "{\"type\":\"string\",\"pattern\":\"b+\"}", "\"abc\"", "" },
+		{ "{\"type\":\"string\",\"pattern\":\"(b)(c)\"}", "\"abc\"",
+		  "" },
 		{ "{\"type\":\"string\",\"pattern\":\"^b+\"}", "\"abc\"",
 		  " pattern(^b+)" },
 		/* $ is the end, not "before a last newline" */
@@ -218,7 +220,7 @@ static void
 test_formats(void **state)
 {
 	static const struct {
-		const char *format, *good[12], *bad[32];
+		const char *format, *good[12], *bad[36];
 	} rows[] = {
 		{ "uuid",
 		  { "0193a0b0-0000-8abc-b400-000000000000",
@@ -232,13 +234,15 @@ test_formats(void **state)
 		    "9999-12-31", "2026-04-30" },
 		  { "", "2026-02-29", "1900-02-29", "2026-04-31", "2026-00-10",
 		    "2026-13-01", "2026-01-00", "2026-01-32", "0000-01-01",
-		    "2026-1-1", "26-01-01", "2026/01/01", "2026-11-22 ",
+		    "2026-1-1", "26-01-01", "2026/01-01", "2026-01/01", "2026-11-22 ",
 		    "+026-11-22", "2026-11-2x", "２０26-01-01" } },
 		{ "date-time",
 		  { "2026-11-22T06:43:14Z", "2026-11-22T06:43:14.123456+08:00",
 		    "2026-11-22t06:43:14z", "2016-12-31T23:59:60Z",
 		    "2017-01-01T07:59:60+08:00", "2026-11-22T06:43:14-03:30",
-		    "2016-12-31T15:59:60.5-08:00" },
+		    "2016-12-31T15:59:60.5-08:00", "2026-11-22T00:00:00Z",
+		    "2026-11-22T23:59:59.123456789+15:59",
+		    "2026-11-22T01:00:00-00:00" },
 		  { "", "2026-11-22", "2026-11-22T06:43:14",
 		    "2026-11-22 06:43:14Z", "2026-02-30T06:43:14Z",
 		    "2026-11-22T24:00:00Z", "2026-11-22T06:60:00Z",
@@ -249,7 +253,10 @@ test_formats(void **state)
 		    "2026-11-22T06:43:14ZZ", "2026-11-22T06:43Z",
 		    "2026-11-22T0６:43:14Z", "2026-11-22T06:43:14.",
 		    "2026-11-22T06:43:14+08:0x", "2017-01-01T08:59:60+08:00",
-		    "2026-11-22T06-43-14Z" } },
+		    "2026-11-22T06-43:14Z", "2026-11-22T06:43-14Z",
+		    "2026-11-22T-1:43:14Z", "2026-11-22T06:-1:14Z",
+		    "2026-11-22T06:43:-1Z", "2026-11-22T06:43:14 08:00",
+		    "2026-11-22T06:43:14+08-00", "2026-11-22T06:43:14+0x:00" } },
 		{ "uri",
 		  { "https://example.org/a?b=c#d", "tel:+8613812345678",
 		    "urn:x:y", "a+b-c.1:%E9%82%BB" },
@@ -350,6 +357,9 @@ test_arrays(void **state)
 		  "\"uniqueItems\":true}",
 		  "[{\"a\":1,\"b\":2},1,{\"b\":2,\"a\":1},1]",
 		  "/2 not_unique; /3 not_unique" },
+		{ "{\"type\":\"array\",\"items\":{},\"maxItems\":1000,"
+		  "\"minItems\":0,\"uniqueItems\":true}",
+		  "[]", "" },
 		{ "{\"type\":\"array\",\"items\":{},\"uniqueItems\":false}",
 		  "[1,1]", "" },
 	};
@@ -609,6 +619,11 @@ test_refused(void **state)
 		  "/required: 'x' is not in properties" },
 		{ "{\"type\":\"array\",\"items\":{},\"uniqueItems\":true}",
 		  "/uniqueItems: needs a maxItems of at most 1000" },
+		{ "{\"type\":\"array\",\"items\":{},\"uniqueItems\":true,"
+		  "\"maxItems\":1001}",
+		  "/uniqueItems: needs a maxItems of at most 1000" },
+		{ "{\"type\":\"array\",\"items\":{},\"uniqueItems\":1}",
+		  "/uniqueItems: must be true or false" },
 		{ "{\"type\":\"integer\",\"default\":\"x\"}",
 		  "(top): a default fails its own schema: type" },
 		{ "{\"oneOf\":[{\"type\":\"string\"},{\"type\":\"integer\"}]}",
@@ -631,6 +646,17 @@ test_refused(void **state)
 		  "{\"$ref\":\"#/c/A\"}],\"discriminator\":"
 		  "{\"propertyName\":\"kind\"}}",
 		  "/oneOf: a keyword beside oneOf" },
+		{ "{\"enum\":[1],\"oneOf\":[{\"$ref\":\"#/c/A\"}],"
+		  "\"discriminator\":{\"propertyName\":\"kind\"}}",
+		  "/oneOf: a keyword beside oneOf" },
+		{ "{\"enum\":[1],\"oneOf\":[{\"$ref\":\"#/c/A\"},"
+		  "{\"type\":\"null\"}]}",
+		  "/oneOf: a keyword beside \"X or null\"" },
+		{ "{\"type\":\"integer\",\"oneOf\":[{\"$ref\":\"#/c/A\"},"
+		  "{\"type\":\"null\"}]}",
+		  "/oneOf: a keyword beside \"X or null\"" },
+		{ "{\"$ref\":\"A\"}",
+		  "(top): $ref to A, which does not exist" },
 		{ "{\"$ref\":\"#/c/None\"}",
 		  "(top): $ref to #/c/None, which does not exist" },
 		{ "{\"$ref\":\"#/c/A\",\"minimum\":1}",
@@ -682,6 +708,38 @@ test_failure_leaves_nothing(void **state)
 	json_decref(node);
 }
 
+/* Names longer than the buffers that hold them. */
+static void
+test_long_names(void **state)
+{
+	char name[700];
+	json_t *root = json_object(), *node;
+	char *error;
+
+	(void)state;
+	memset(name, 'n', sizeof(name) - 1);
+	/* every length around the buffer's end */
+	for (size_t n = 490; n < sizeof(name); n++) {
+		name[n] = '\0';
+		node = json_pack("{s:s, s:{s:{s:i}}}", "type", "object",
+				 "properties", name, "nope", 1);
+		assert_null(schema_compile(root, node, &error));
+		assert_memory_equal(error, "/properties/nnn", 15);
+		json_decref(node);
+		name[n] = 'n';
+	}
+	memcpy(name, "#/", 2);
+	for (size_t n = 120; n < 140; n++) {
+		name[n] = '\0';
+		node = json_pack("{s:s}", "$ref", name);
+		assert_null(schema_compile(root, node, &error));
+		assert_non_null(strstr(error, "which does not exist"));
+		json_decref(node);
+		name[n] = 'n';
+	}
+	json_decref(root);
+}
+
 static void
 test_nested_too_deep(void **state)
 {
@@ -723,6 +781,9 @@ test_check_text(void **state)
 		{ "{\"type\":\"number\"}", "30.67", "30.67", "" },
 		{ "{\"type\":\"number\"}", "-1.5e-3", "-0.0015", "" },
 		{ "{\"type\":\"number\"}", "7", "7", "" },
+		{ "{\"type\":\"number\"}", "1E+2", "100.0", "" },
+		{ "{\"type\":\"number\"}", "25e-1", "2.5", "" },
+		{ "{\"type\":\"number\"}", "1e+", NULL, "?p type(number)" },
 		{ "{\"type\":\"number\"}", ".5", NULL, "?p type(number)" },
 		{ "{\"type\":\"number\"}", "5.", NULL, "?p type(number)" },
 		{ "{\"type\":\"number\"}", "1e", NULL, "?p type(number)" },
@@ -840,6 +901,7 @@ main(void)
 		cmocka_unit_test(test_pattern_on_long_text),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_failure_leaves_nothing),
+		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_nested_too_deep),
 		cmocka_unit_test(test_check_text),
 		cmocka_unit_test(test_reading),
