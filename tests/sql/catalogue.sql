@@ -1,0 +1,162 @@
+-- What must hold of every table, view, function, policy and role: read from
+-- the catalogue, so that new objects are held to it unasked.
+\set ON_ERROR_STOP 1
+begin;
+set local client_min_messages = warning;
+create extension if not exists pgtap schema public;
+select * from no_plan();
+
+create temporary view ours as
+select oid, nspname from pg_namespace
+where nspname !~ '^(pg_|information_schema$|public$)';
+create temporary view relation as
+select c.oid, n.nspname || '.' || c.relname as name, c.relkind, c.relrowsecurity,
+	c.relforcerowsecurity, c.reloptions, c.relowner, c.relacl,
+	(regexp_match(obj_description(c.oid, 'pg_class'), '^class: (street|reference|key|local)\.'))[1] as class
+from pg_class c join ours n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S');
+create temporary view routine as
+select p.oid, p.oid::regprocedure::text as name, p.prosecdef, p.proconfig, p.proowner, p.proacl,
+	p.prokind, p.proleakproof, n.nspname
+from pg_proc p join ours n on n.oid = p.pronamespace;
+-- The columns of every unique, exclusion or primary key index, first first.
+create temporary view unique_index as
+select r.name, r.class, i.indexrelid::regclass::text as index, (
+	select array_agg(a.attname order by k.n) from unnest(i.indkey::int2[]) with ordinality k (attnum, n)
+	left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum) as columns
+from pg_index i join relation r on r.oid = i.indrelid
+where i.indisunique or i.indisexclusion;
+
+select cmp_ok(count(*), '>=', 12::bigint, 'the tables are found') from relation where relkind = 'r';
+select cmp_ok(count(*), '>=', 50::bigint, 'the functions are found') from routine;
+
+-- classes
+select is_empty($$select name from relation where relkind <> 'S' and class is null$$,
+	'every table and view declares its class');
+select is_empty($$select name from relation where relkind not in ('r', 'v')$$,
+	'no materialized views, sequences, foreign or partitioned tables');
+select is_empty($$select name from relation where relkind = 'r' and class in ('street', 'key')
+	and not (relrowsecurity and relforcerowsecurity)$$,
+	'row-level security is on and forced on every street and key table');
+select is_empty($$select name, index, columns from unique_index where class = 'street' and columns[1] is distinct from 'street_id'$$,
+	'street_id leads every primary key, unique and exclusion of a street table');
+select is_empty($$select r.name from relation r where r.relkind = 'r'
+	and not exists (select from pg_constraint c where c.conrelid = r.oid and c.contype = 'p')$$,
+	'every table has a primary key');
+select is_empty($$
+	select c.conname, r.name, f.name from pg_constraint c
+	join relation r on r.oid = c.conrelid join relation f on f.oid = c.confrelid
+	where c.contype = 'f' and case
+		when f.class = 'street' then r.class <> 'street'
+			or (select attname from pg_attribute where attrelid = c.conrelid and attnum = c.conkey[1]) <> 'street_id'
+			or (select attname from pg_attribute where attrelid = c.confrelid and attnum = c.confkey[1]) <> 'street_id'
+		when f.class = 'key' then r.class <> 'key'
+		else false end$$,
+	'foreign keys to street tables come from street tables by street_id, those to key tables from key tables');
+select is_empty($$select conname from pg_constraint c join ours n on n.oid = c.connamespace where condeferrable$$,
+	'no constraint is deferrable');
+select is_empty($$select r.name, a.attname from relation r join pg_attribute a on a.attrelid = r.oid
+	where a.attnum > 0 and a.attidentity <> ''$$, 'no identity columns');
+select is_empty($$select name from relation where relkind = 'v'
+	and not coalesce('security_invoker=true' = any (reloptions), false)$$,
+	'every view reads as its caller');
+select is_empty($$select r.name from relation r where r.relkind = 'v' and r.class in ('street', 'key')
+	and not exists (select from pg_depend d join pg_rewrite w on w.oid = d.objid
+		join relation t on t.oid = d.refobjid and t.class = r.class and t.relkind = 'r'
+		where d.classid = 'pg_rewrite'::regclass and w.ev_class = r.oid)$$,
+	'a view has the class of a table it reads');
+
+-- policies
+select is_empty($$select polrelid::regclass, polname from pg_policy
+	where concat(polqual::text, polwithcheck::text) ~ 'SUBLINK|QUERY'$$,
+	'no policy holds a sub-query');
+select is_empty($$
+	select polrelid::regclass, polname, p.oid::regprocedure from pg_policy y
+	cross join lateral regexp_matches(concat(polqual::text, polwithcheck::text), ':(?:funcid|opfuncid) (\d+)', 'g') m
+	join pg_proc p on p.oid = m[1]::oid
+	where p.pronamespace <> 'pg_catalog'::regnamespace and (p.prosecdef or p.provolatile = 'v' or p.proconfig is not null
+		or p.prolang <> (select oid from pg_language where lanname = 'sql')
+		or pg_get_functiondef(p.oid) ~* '\mfrom\M')$$,
+	'policies call only functions the planner inlines, which read no table');
+select is_empty($$select name from relation r where class = 'street' and relkind = 'r' and exists (
+	select from pg_policy y where y.polrelid = r.oid
+	and concat(pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)) !~ 'street_id = ')$$,
+	'every policy of a street table asks for the street');
+select is_empty($$select polrelid::regclass, polname from pg_policy y join relation r on r.oid = y.polrelid
+	where r.class = 'key' and polroles <> array['linli_owner'::regrole::oid]$$,
+	'key tables open to linli_owner''s functions only');
+select is_empty($$select polrelid::regclass, polname from pg_policy where not polpermissive$$, 'all policies are permissive, to be read one by one');
+
+-- privileges
+create temporary view privilege as
+select r.name, x.grantee, x.privilege_type from relation r,
+	aclexplode(coalesce(r.relacl, acldefault('r', r.relowner))) x
+union all
+select r.name || '.' || a.attname, x.grantee, x.privilege_type from relation r
+	join pg_attribute a on a.attrelid = r.oid, aclexplode(a.attacl) x
+union all
+select f.name, x.grantee, x.privilege_type from routine f,
+	aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) x
+union all
+select n.nspname, x.grantee, x.privilege_type from pg_namespace n join ours o on o.oid = n.oid,
+	aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) x;
+select is_empty($$select * from privilege where grantee = 0$$, 'PUBLIC has nothing');
+select is_empty($$select name, grantee::regrole, privilege_type from privilege
+	where grantee in ('linli_app'::regrole, 'linli_job'::regrole)
+	and privilege_type not in ('SELECT', 'EXECUTE', 'USAGE')$$,
+	'the daemon''s roles have SELECT, EXECUTE and USAGE, nothing else');
+select is_empty($$select distinct grantee::regrole from privilege where grantee not in (0, 'linli_owner'::regrole,
+	'linli_app'::regrole, 'linli_job'::regrole, 'linli_matcher'::regrole)$$, 'nobody else has anything');
+select is_empty($$select name from relation r where class = 'key' and has_any_column_privilege('linli_app', r.oid, 'SELECT')$$,
+	'the app reads no key table');
+select is_empty($$select distinct grantee::regrole from pg_namespace n, aclexplode(n.nspacl) x
+	where n.nspname = 'public' and x.privilege_type = 'CREATE' and grantee <> n.nspowner and grantee <> 'pg_database_owner'::regrole$$,
+	'nobody creates in public');
+select is_empty($$select rolname from pg_roles where rolname in ('linli_owner', 'linli_app', 'linli_job')
+	and (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication or not rolcanlogin)$$,
+	'the roles that log in have no attribute beyond that');
+select is((select row(rolsuper, rolbypassrls, rolcanlogin) from pg_roles where rolname = 'linli_matcher'),
+	row(false, true, false), 'the matcher passes row-level security and cannot log in');
+select is_empty($$select roleid::regrole, member::regrole from pg_auth_members
+	where member in ('linli_app'::regrole, 'linli_job'::regrole, 'linli_matcher'::regrole)$$,
+	'the daemon''s roles are members of nothing');
+
+-- functions
+select is_empty($$select name from routine where prosecdef
+	and proconfig is distinct from array['search_path=pg_catalog, pg_temp']$$,
+	'every SECURITY DEFINER function has the fixed search_path');
+select is_empty($$select name from routine where proowner not in ('linli_owner'::regrole, 'linli_matcher'::regrole)$$,
+	'functions belong to the owner or the matcher');
+select is_empty($$select name from routine where proowner = 'linli_matcher'::regrole
+	and (not prosecdef or name !~ '^ticket\.similar')$$, 'the matcher owns what looks for similar tickets');
+select is_empty($$select name from relation where relowner <> 'linli_owner'::regrole$$, 'tables belong to the owner');
+select is_empty($$select name from routine r where prokind = 'f' and obj_description(r.oid, 'pg_proc') is null
+	and not exists (select from pg_trigger t where t.tgfoid = r.oid)$$, 'every function says what it does');
+select is_empty($$select name from routine where proleakproof$$, 'none of ours is marked leakproof');
+select ok(proleakproof, oid::regprocedure || ' is marked leakproof')
+from pg_proc where oid = 'pg_catalog.arraycontains(anyarray,anyarray)'::regprocedure;
+
+-- nothing is seen without a context, whoever asks
+create function pg_temp.seen(who name) returns setof text language plpgsql as $$
+declare
+	t record;
+	n bigint;
+begin
+	for t in select name from relation r where class in ('street', 'key')
+		and has_schema_privilege(who, split_part(name, '.', 1), 'USAGE')
+		and has_any_column_privilege(who, r.oid, 'SELECT') order by name
+	loop
+		execute format('set local role %I', who);
+		execute 'select count(*) from ' || t.name into n;
+		reset role;
+		return next t.name || ': ' || case n when 0 then 'none' else n::text end;
+	end loop;
+end $$;
+select is_empty(format('select seen from pg_temp.seen(%L) seen where seen !~ %L', who, ': none$'),
+	who || ' sees no row outside a context')
+from unnest('{linli_app,linli_job}'::text[]) who;
+select cmp_ok(count(*), '>=', 8::bigint, 'of tables it may select from') from pg_temp.seen('linli_app');
+select cmp_ok((select count(*) from grid.grid), '>', 0::bigint, 'where there are rows');
+
+select * from finish(true);
+rollback;
