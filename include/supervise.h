@@ -55,6 +55,13 @@ enum { CHILD_UNFIT = 78 };
 int worker_main(struct contract *contract, struct shared *shared, int index,
 		int listen_fd);
 int job_main(struct shared *shared);
+
+/* What C does with the rows of a query named job…, after its commit. */
+struct job_hook {
+	const char *query;
+	void (*done)(const PGresult *res);
+};
+extern const struct job_hook *const all_job_hooks[]; /* src/domain/hooks.c */
 /* A child's news for its slot and the supervisor. */
 void slot_set(struct shared *shared, atomic_int *field, int value);
 /* Called by request.c around each request for the drain. */

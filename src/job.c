@@ -1,7 +1,8 @@
 /*
  * The job process: runs each query named job… (a "-- helper:" in
  * sql/queries), one after another, a transaction each, then rests. The first
- * column of the first row says how much there was to do.
+ * column of the first row says how much there was to do; or the rows are for
+ * a hook, when something outside the database follows.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@
 
 struct job {
 	const struct query *query;
+	const struct job_hook *hook; /* NULL: the query was all */
 	int64_t pause_us, due_us; /* after a failure */
 };
 
@@ -39,6 +41,16 @@ struct runner {
 
 static void job_next(struct runner *r);
 
+static const struct job_hook *
+hook_of(const char *query)
+{
+	for (size_t i = 0; all_job_hooks[i]; i++)
+		for (const struct job_hook *h = all_job_hooks[i]; h->query; h++)
+			if (strcmp(h->query, query) == 0)
+				return h;
+	return NULL;
+}
+
 static void
 jobs_collect(struct runner *r)
 {
@@ -48,7 +60,8 @@ jobs_collect(struct runner *r)
 		if (!q->helper || strncmp(q->name, "job", 3) != 0)
 			continue;
 		r->jobs = xrealloc(r->jobs, (r->count + 1) * sizeof(*r->jobs));
-		r->jobs[r->count++] = (struct job){ .query = q };
+		r->jobs[r->count++] = (struct job){
+			.query = q, .hook = hook_of(q->name) };
 	}
 }
 
@@ -86,10 +99,12 @@ job_done(struct db_job *call)
 	r->running = false;
 	if (call->outcome == DB_OK) {
 		const PGresult *res = call->last;
-		long n = PQntuples(res) > 0 && PQnfields(res) > 0 ?
-				 atol(PQgetvalue(res, 0, 0)) :
-				 0;
+		long n = PQntuples(res);
 
+		if (j->hook)
+			j->hook->done(res);
+		else if (n > 0 && PQnfields(res) > 0)
+			n = atol(PQgetvalue(res, 0, 0));
 		j->pause_us = j->due_us = 0;
 		if (n > 0)
 			log_event(LOG_INFO_, "job", "%s: %ld", j->query->name,

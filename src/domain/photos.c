@@ -9,6 +9,8 @@
 
 #include "linli.h"
 
+#define DROP_IDLE_SECONDS 3600
+
 struct upload {
 	struct request *rq;
 	const unsigned char *bytes; /* in rq->raw */
@@ -146,6 +148,20 @@ download_reply(struct request *rq, PGresult *res)
 	reply_header(rq, "Content-Disposition", "inline; filename=\"photo.jpg\"");
 	return reply_bytes(rq, rq->op->status, "image/jpeg", "", 0);
 }
+
+/* jobDropPhotos: the rows are hashes no row names any more. If we end before
+ * the last is deleted, the rest is waste, not a fault. */
+static void
+drop_bytes(const PGresult *res)
+{
+	for (int i = 0; i < PQntuples(res); i++)
+		blob_delete(PQgetvalue(res, i, 0), DROP_IDLE_SECONDS);
+}
+
+const struct job_hook photos_job_hooks[] = {
+	{ .query = "jobDropPhotos", .done = drop_bytes },
+	{ 0 },
+};
 
 const struct hook photos_hooks[] = {
 	{ .operation = "uploadPhoto",
