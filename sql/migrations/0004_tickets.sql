@@ -535,17 +535,6 @@ comment on function ticket.permit(ticket.ticket, text) is
 	'The transition of an act by the caller on a ticket, or the reason against it: role 403, state 409, guard.';
 
 ---------------------------------------------------------------- parts of acts
-create function ticket.require(p_id uuid) returns void
-language plpgsql stable
-as $$
-begin
-	if not exists (select from ticket.ticket t where t.street_id = core.street() and t.id = p_id) then
-		perform core.fail(404, 'not_found');
-	end if;
-end
-$$;
-comment on function ticket.require(uuid) is 'LN404 unless the caller may see the ticket: for lists below it.';
-
 create function ticket.pointer(base text, key text) returns text
 language sql immutable parallel safe
 return base || '/' || replace(replace(key, '~', '~0'), '/', '~1');
@@ -1265,6 +1254,11 @@ language sql immutable strict parallel safe
 return '1970-01-01 00:00:00+00'::timestamptz + split_part(cursor, ':', 1)::bigint * interval '1 microsecond';
 comment on function ticket.cursor_at(text) is 'The time in a cursor.';
 
+create function ticket.words(list json) returns text[]
+language sql immutable strict parallel safe
+return array(select json_array_elements_text(list));
+comment on function ticket.words(json) is 'A JSON array of strings as text[]; null stays null.';
+
 create function ticket.reach(p_grid uuid) returns text[]
 language sql stable
 as $$
@@ -1545,12 +1539,13 @@ grant execute on function core.gcj02_shift(float8, float8), core.wgs84_to_gcj02(
 	ticket.path_depth(text), ticket.plain(text), ticket.grams(integer, text), ticket.terms(text),
 	ticket.has_terms(text, text[]), ticket.guard(text, uuid, uuid, integer),
 	ticket.barred(text, uuid, uuid, integer), ticket.actions(text, uuid, uuid, integer),
-	ticket.require(uuid), ticket.position_json(float8, float8, text),
+	ticket.position_json(float8, float8, text),
 	ticket.submit(uuid, jsonb), ticket.edit(uuid, text, jsonb), ticket.act(uuid, text, jsonb),
 	ticket.transfer(uuid, jsonb), ticket.add_comment(uuid, uuid, text, boolean, jsonb),
 	ticket.contact(uuid), ticket.similar(text, float8, float8, uuid, text, uuid),
 	ticket.similar_at(text, float8, float8, text, uuid, text), ticket.similar_to(uuid),
-	ticket.cursor(timestamptz, uuid), ticket.cursor_at(text), ticket.reach(uuid),
+	ticket.cursor(timestamptz, uuid), ticket.cursor_at(text), ticket.words(json),
+	ticket.reach(uuid),
 	ticket.fits(text, text, text, text, text, text[], text, text, text, text[]),
 	ticket.list(text[], text, text, text, uuid, boolean, boolean, timestamptz, timestamptz,
 		timestamptz, text, text, integer), ticket.is_rare(integer, bigint[]),

@@ -13,7 +13,6 @@ create table ticket.photo (
 	stage text check (stage in ('report', 'resolve', 'reply', 'comment')),
 	hash text collate "C" not null check (hash ~ '^[0-9a-f]{64}$'),
 	thumb_hash text collate "C" not null check (thumb_hash ~ '^[0-9a-f]{64}$'),
-	media_type text not null default 'image/jpeg' check (media_type in ('image/jpeg', 'image/png', 'image/webp')),
 	width integer not null check (width > 0),
 	height integer not null check (height > 0),
 	bytes integer not null check (bytes > 0),
@@ -46,7 +45,7 @@ language sql immutable parallel safe
 return 20;
 comment on function ticket.photo_quota() is 'Unattached photos an account may hold.';
 
-create function ticket.add_photo(p_id uuid, p_hash text, p_thumb_hash text, p_media_type text,
+create function ticket.add_photo(p_id uuid, p_hash text, p_thumb_hash text,
 	p_width integer, p_height integer, p_bytes integer) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -56,11 +55,11 @@ begin
 			and f.ticket_id is null) >= ticket.photo_quota() then
 		perform core.fail(409, 'photo_quota');
 	end if;
-	insert into ticket.photo (street_id, id, uploader_id, hash, thumb_hash, media_type, width, height, bytes)
-	values (core.street(), p_id, core.actor(), p_hash, p_thumb_hash, p_media_type, p_width, p_height, p_bytes);
+	insert into ticket.photo (street_id, id, uploader_id, hash, thumb_hash, width, height, bytes)
+	values (core.street(), p_id, core.actor(), p_hash, p_thumb_hash, p_width, p_height, p_bytes);
 end
 $$;
-comment on function ticket.add_photo(uuid, text, text, text, integer, integer, integer) is
+comment on function ticket.add_photo(uuid, text, text, integer, integer, integer) is
 	'Records a photo whose bytes are already stored.';
 
 create function ticket.attach_photos(p_ticket uuid, p_ids jsonb, p_stage text,
@@ -106,7 +105,7 @@ comment on function ticket.has_photo(uuid, text) is 'Does the ticket have a phot
 
 create view ticket.photo_view with (security_invoker = true) as
 select f.street_id as _street_id, f.ticket_id as _ticket_id, f.hash as _hash,
-	f.thumb_hash as _thumb_hash, f.id, f.stage, f.comment_id, f.media_type, f.width, f.height, f.bytes,
+	f.thumb_hash as _thumb_hash, f.id, f.stage, f.comment_id, f.width, f.height, f.bytes,
 	f.uploader_id = core.actor() as mine, f.created_at
 from ticket.photo f;
 comment on view ticket.photo_view is 'class: street. Photo: what is known of a picture, without its bytes.';
@@ -158,5 +157,5 @@ comment on function ticket.drop_photos(integer) is
 	'Job: forgets photos nobody attached within a day; returns the hashes no row names any more, whose bytes may go. Bytes stored again meanwhile must stay: delete only files not touched within the hour.';
 
 grant select on ticket.photo, ticket.photo_view, ticket.comment_view to linli_app;
-grant execute on function ticket.add_photo(uuid, text, text, text, integer, integer, integer) to linli_app;
+grant execute on function ticket.add_photo(uuid, text, text, integer, integer, integer) to linli_app;
 grant execute on function ticket.drop_photos(integer) to linli_job;
