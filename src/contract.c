@@ -106,7 +106,8 @@ contract_members(struct loader *l, json_t *node, const char *what,
 	json_t *value;
 	size_t i;
 
-	json_object_foreach(node, key, value) {
+	json_object_foreach(node, key, value)
+	{
 		for (i = 0; known[i] && strcmp(known[i], key) != 0;)
 			i++;
 		if (!known[i] && strncmp(key, "x-", 2) != 0)
@@ -121,9 +122,8 @@ static const char *
 method_of(const char *key)
 {
 	static const char *const methods[][2] = {
-		{ "get", "GET" },     { "post", "POST" },
-		{ "put", "PUT" },     { "patch", "PATCH" },
-		{ "delete", "DELETE" },
+		{ "get", "GET" },     { "post", "POST" },     { "put", "PUT" },
+		{ "patch", "PATCH" }, { "delete", "DELETE" },
 	};
 
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
@@ -172,9 +172,10 @@ add_path(struct contract *c, const char *path, json_t *item)
 	json_t *node;
 	bool ok = true;
 
-	json_object_foreach(item, key, node) {
-		if (!is_annotation(key) && !add_operation(c, path, item, key,
-							  node))
+	json_object_foreach(item, key, node)
+	{
+		if (!is_annotation(key) &&
+		    !add_operation(c, path, item, key, node))
 			ok = false;
 	}
 	return ok;
@@ -188,10 +189,10 @@ add_paths(struct contract *c)
 	size_t most = 0;
 	bool ok = true;
 
-	json_object_foreach(paths, path, item)
-		most += json_object_size(item);
+	json_object_foreach(paths, path, item) most += json_object_size(item);
 	c->operations = arena_alloc(c->arena, most * sizeof(*c->operations));
-	json_object_foreach(paths, path, item) {
+	json_object_foreach(paths, path, item)
+	{
 		if (!add_path(c, path, item))
 			ok = false;
 	}
@@ -208,12 +209,15 @@ check_problems(struct contract *c)
 	bool ok = true;
 	int status;
 
-	json_object_foreach(problems, code, p) {
+	json_object_foreach(problems, code, p)
+	{
 		if (!contract_problem(c, code, &status, "zh", &zh) ||
 		    !contract_problem(c, code, &status, "en", &en) ||
 		    status < 400 || status > 599) {
-			fprintf(stderr, "problems.yaml: %s: needs status, zh "
-				"and en\n", code);
+			fprintf(stderr,
+				"problems.yaml: %s: needs status, zh "
+				"and en\n",
+				code);
 			ok = false;
 		}
 	}
@@ -268,8 +272,8 @@ bool
 contract_problem(const struct contract *c, const char *code, int *status,
 		 const char *lang, const char **sentence)
 {
-	json_t *p = json_object_get(json_object_get(c->doc, "x-problems"),
-				    code);
+	json_t *p =
+		json_object_get(json_object_get(c->doc, "x-problems"), code);
 
 	*status = (int)json_integer_value(json_object_get(p, "status"));
 	*sentence = json_string_value(

@@ -44,7 +44,8 @@ contract_body(struct loader *l)
 		contract_fault(l, "a GET has no body");
 	if (json_object_size(json_object_get(body, "content")) == 0)
 		contract_fault(l, "requestBody without content");
-	json_object_foreach(json_object_get(body, "content"), type, media) {
+	json_object_foreach(json_object_get(body, "content"), type, media)
+	{
 		if (strcmp(type, JSON_MEDIA) == 0)
 			l->op->body = contract_schema(
 				l, json_object_get(media, "schema"),
@@ -78,7 +79,8 @@ find_success(struct loader *l, json_t *responses)
 	const char *found = NULL, *key;
 	json_t *response;
 
-	json_object_foreach(responses, key, response) {
+	json_object_foreach(responses, key, response)
+	{
 		char *end;
 		long status = strtol(key, &end, 10);
 

@@ -26,9 +26,9 @@ bind_name(struct arena *a, const char *name)
 static bool
 read_in(struct loader *l, struct param *p, const char *in)
 {
-	static const char *const places[] = { [IN_PATH] = "path",
-					      [IN_QUERY] = "query",
-					      [IN_HEADER] = "header" };
+	static const char *const places[] = {
+		[IN_PATH] = "path", [IN_QUERY] = "query", [IN_HEADER] = "header"
+	};
 
 	for (int i = IN_PATH; i <= IN_HEADER; i++) {
 		p->in = (enum param_in)i;
@@ -85,9 +85,9 @@ static void
 add_param(struct loader *l, json_t *node)
 {
 	static const char *const known[] = {
-		"name",	   "in",       "description", "required", "schema",
-		"example", "examples", "deprecated",  "style",	  "explode",
-		NULL,
+		"name",	  "in",	     "description", "required",
+		"schema", "example", "examples",    "deprecated",
+		"style",  "explode", NULL,
 	};
 	struct param *p = &l->op->params[l->op->param_count];
 	const char *in, *name;
@@ -105,8 +105,8 @@ add_param(struct loader *l, json_t *node)
 	if (!p->bind || !read_in(l, p, in))
 		return;
 	p->required = json_is_true(json_object_get(node, "required"));
-	p->schema = contract_schema(l, json_object_get(node, "schema"),
-				    p->name);
+	p->schema =
+		contract_schema(l, json_object_get(node, "schema"), p->name);
 	check_twice(l, p);
 	check_style(l, p, node);
 	if (p->in == IN_HEADER)
@@ -162,8 +162,10 @@ match_template(struct loader *l)
 
 		declared += p->in == IN_PATH;
 		if (p->in == IN_PATH && !p->required)
-			contract_fault(l, "path parameter '%s' must be "
-				       "required", p->name);
+			contract_fault(l,
+				       "path parameter '%s' must be "
+				       "required",
+				       p->name);
 		if (p->in == IN_PATH && declared > found)
 			contract_fault(l, "parameter '%s' is not in the path",
 				       p->name);
@@ -178,13 +180,11 @@ contract_params(struct loader *l)
 	json_t *node;
 	size_t i;
 
-	l->op->params = arena_alloc(
-		l->contract->arena,
-		(json_array_size(own) + json_array_size(shared)) *
-			sizeof(*l->op->params));
-	json_array_foreach(shared, i, node)
-		add_param(l, node);
-	json_array_foreach(own, i, node)
-		add_param(l, node);
+	l->op->params =
+		arena_alloc(l->contract->arena,
+			    (json_array_size(own) + json_array_size(shared)) *
+				    sizeof(*l->op->params));
+	json_array_foreach(shared, i, node) add_param(l, node);
+	json_array_foreach(own, i, node) add_param(l, node);
 	match_template(l);
 }

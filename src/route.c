@@ -18,8 +18,8 @@ struct route {
 	const char *literal;
 	size_t child_count;
 	struct route **children; /* by literal */
-	struct route *param;     /* the child a parameter leads to */
-	bool ends;               /* some operation's path ends here */
+	struct route *param;	 /* the child a parameter leads to */
+	bool ends;		 /* some operation's path ends here */
 	const struct operation *operations[METHODS];
 	char *allow;
 };
@@ -144,8 +144,8 @@ walk(const struct route *r, const struct uri *uri, size_t i)
 
 enum route_result
 route_find(const struct contract *c, const char *method, const struct uri *uri,
-	   struct arena *a, const struct operation **op,
-	   const char *values[16], const char **allow)
+	   struct arena *a, const struct operation **op, const char *values[16],
+	   const char **allow)
 {
 	const struct route *r = walk(c->routes, uri, 0);
 	int m = method_index(method);

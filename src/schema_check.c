@@ -13,7 +13,7 @@
 struct step {
 	const struct step *up;
 	const char *name; /* member, or NULL: */
-	size_t index;     /* item */
+	size_t index;	  /* item */
 	int depth;
 };
 
@@ -24,8 +24,8 @@ struct check {
 	int count;
 };
 
-static void check_value(struct check *ck, const struct schema *s,
-			json_t *value, const struct step *at);
+static void check_value(struct check *ck, const struct schema *s, json_t *value,
+			const struct step *at);
 
 /* "/items/3/a~1b": RFC 6901 */
 static char *
@@ -205,7 +205,8 @@ check_object(struct check *ck, const struct schema *s, json_t *object,
 	const char *name;
 	json_t *member;
 
-	json_object_foreach(object, name, member) {
+	json_object_foreach(object, name, member)
+	{
 		const struct property *p = find_property(s, name);
 		struct step here = { at, name, 0, at ? at->depth + 1 : 1 };
 

@@ -66,8 +66,8 @@ schema_types_of(const json_t *value)
 bool
 schema_refuse(struct compile *c, const char *fmt, ...)
 {
-	int n = snprintf(error_text, sizeof(error_text), "%s: ",
-			 c->path_len ? c->path : "(top)");
+	int n = snprintf(error_text, sizeof(error_text),
+			 "%s: ", c->path_len ? c->path : "(top)");
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -186,7 +186,7 @@ static bool
 beside_ref(const char *key)
 {
 	static const char *const allowed[] = {
-		"$ref",	   "title",	 "description", "default",  "example",
+		"$ref",	    "title",	  "description", "default",   "example",
 		"examples", "deprecated", "readOnly",	 "writeOnly",
 	};
 
@@ -203,7 +203,8 @@ compile_with_ref(struct compile *c, json_t *node, const char *ref)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach(node, key, value) {
+	json_object_foreach(node, key, value)
+	{
 		if (!beside_ref(key)) {
 			schema_refuse(c, "'%s' beside $ref", key);
 			return NULL;

@@ -100,8 +100,8 @@ is_uri(const char *s, size_t n)
 
 	if (!n || !isalpha((unsigned char)s[0]))
 		return false;
-	while (i < n && (isalnum((unsigned char)s[i]) ||
-			 (s[i] && strchr("+-.", s[i]))))
+	while (i < n &&
+	       (isalnum((unsigned char)s[i]) || (s[i] && strchr("+-.", s[i]))))
 		i++;
 	if (i == n || s[i] != ':' || ++i == n)
 		return false;
@@ -149,8 +149,8 @@ bool (*schema_format_find(const char *name))(const char *, size_t)
 		const char *name;
 		bool (*check)(const char *, size_t);
 	} formats[] = {
-		{ "uuid", is_uuid }, { "date", is_date },
-		{ "uri", is_uri },   { "date-time", is_date_time },
+		{ "uuid", is_uuid },   { "date", is_date },
+		{ "uri", is_uri },     { "date-time", is_date_time },
 		{ "phone", is_phone },
 	};
 

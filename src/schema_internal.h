@@ -63,7 +63,7 @@ struct schema {
 
 	size_t property_count;
 	struct property *properties;
-	bool open;                       /* additionalProperties: true */
+	bool open;			 /* additionalProperties: true */
 	const struct schema *additional; /* … or a schema */
 
 	const char *discriminator;

@@ -2,6 +2,7 @@
  * The keywords of one schema node: the table below is the whole list, and
  * what is not in it is refused.
  */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,12 @@ struct keyword {
 	const char *name;
 	unsigned types; /* one of these must be in "type"; 0 = any node */
 	bool (*compile)(struct compile *c, struct schema *s, json_t *value);
+	/* or, for a bound, how to read it and where it goes */
+	bool (*read)(struct compile *c, struct bound *b, json_t *value);
+	size_t bound;
 };
+
+#define BOUND(read, member) NULL, read, offsetof(struct schema, member)
 
 static char *
 text_of(const json_t *value)
@@ -74,7 +80,8 @@ compile_enum(struct compile *c, struct schema *s, json_t *value)
 		return schema_refuse(c, "must be a list");
 	s->enumeration = value;
 	s->enumeration_text = xstrdup("");
-	json_array_foreach(value, i, item) {
+	json_array_foreach(value, i, item)
+	{
 		char *text = text_of(item);
 		size_t n = strlen(text);
 
@@ -122,35 +129,11 @@ number_bound(struct compile *c, struct bound *b, json_t *value)
 }
 
 static bool
-compile_minimum(struct compile *c, struct schema *s, json_t *value)
-{
-	return number_bound(c, &s->minimum, value);
-}
-
-static bool
-compile_maximum(struct compile *c, struct schema *s, json_t *value)
-{
-	return number_bound(c, &s->maximum, value);
-}
-
-static bool
-compile_above(struct compile *c, struct schema *s, json_t *value)
-{
-	return number_bound(c, &s->above, value);
-}
-
-static bool
-compile_below(struct compile *c, struct schema *s, json_t *value)
-{
-	return number_bound(c, &s->below, value);
-}
-
-static bool
-compile_multiple(struct compile *c, struct schema *s, json_t *value)
+positive_bound(struct compile *c, struct bound *b, json_t *value)
 {
 	if (!(json_number_value(value) > 0))
 		return schema_refuse(c, "must be a number above 0");
-	return number_bound(c, &s->multiple, value);
+	return number_bound(c, b, value);
 }
 
 static bool
@@ -161,30 +144,6 @@ count_bound(struct compile *c, struct bound *b, json_t *value)
 	b->count = (size_t)json_integer_value(value);
 	b->text = text_of(value);
 	return true;
-}
-
-static bool
-compile_min_length(struct compile *c, struct schema *s, json_t *value)
-{
-	return count_bound(c, &s->min_length, value);
-}
-
-static bool
-compile_max_length(struct compile *c, struct schema *s, json_t *value)
-{
-	return count_bound(c, &s->max_length, value);
-}
-
-static bool
-compile_min_items(struct compile *c, struct schema *s, json_t *value)
-{
-	return count_bound(c, &s->min_items, value);
-}
-
-static bool
-compile_max_items(struct compile *c, struct schema *s, json_t *value)
-{
-	return count_bound(c, &s->max_items, value);
 }
 
 static bool
@@ -254,7 +213,8 @@ compile_properties(struct compile *c, struct schema *s, json_t *value)
 		return schema_refuse(c, "must be an object");
 	s->properties =
 		xmalloc(json_object_size(value) * sizeof(*s->properties));
-	json_object_foreach(value, name, node) {
+	json_object_foreach(value, name, node)
+	{
 		struct property *p = &s->properties[s->property_count];
 
 		p->name = name;
@@ -283,7 +243,8 @@ compile_required(struct compile *c, struct schema *s, json_t *value)
 
 	if (!json_is_array(value))
 		return schema_refuse(c, "must be a list");
-	json_array_foreach(value, i, name) {
+	json_array_foreach(value, i, name)
+	{
 		struct property *p = property_of(s, json_string_value(name));
 
 		if (!p)
@@ -315,37 +276,37 @@ compile_discriminator(struct compile *c, struct schema *s, json_t *value)
 }
 
 /* Compiled in this order: type first, since the others are held to it;
- * properties before required. No compile function: an annotation. */
+ * properties before required. No function: an annotation. */
 static const struct keyword keywords[] = {
-	{ "type", 0, compile_type },
-	{ "enum", 0, compile_enum },
-	{ "const", 0, compile_const },
-	{ "minimum", NUMERIC, compile_minimum },
-	{ "maximum", NUMERIC, compile_maximum },
-	{ "exclusiveMinimum", NUMERIC, compile_above },
-	{ "exclusiveMaximum", NUMERIC, compile_below },
-	{ "multipleOf", NUMERIC, compile_multiple },
-	{ "minLength", TYPE_STRING, compile_min_length },
-	{ "maxLength", TYPE_STRING, compile_max_length },
-	{ "pattern", TYPE_STRING, compile_pattern },
-	{ "format", TYPE_STRING, compile_format },
-	{ "items", TYPE_ARRAY, compile_items },
-	{ "minItems", TYPE_ARRAY, compile_min_items },
-	{ "maxItems", TYPE_ARRAY, compile_max_items },
-	{ "uniqueItems", TYPE_ARRAY, compile_unique },
-	{ "properties", TYPE_OBJECT, compile_properties },
-	{ "required", TYPE_OBJECT, compile_required },
-	{ "additionalProperties", TYPE_OBJECT, compile_additional },
-	{ "discriminator", 0, compile_discriminator },
-	{ "oneOf", 0, schema_one_of },
-	{ "default", 0, compile_default },
-	{ "title", 0, NULL },
-	{ "description", 0, NULL },
-	{ "example", 0, NULL },
-	{ "examples", 0, NULL },
-	{ "deprecated", 0, NULL },
-	{ "readOnly", 0, NULL },
-	{ "writeOnly", 0, NULL },
+	{ "type", 0, compile_type, NULL, 0 },
+	{ "enum", 0, compile_enum, NULL, 0 },
+	{ "const", 0, compile_const, NULL, 0 },
+	{ "minimum", NUMERIC, BOUND(number_bound, minimum) },
+	{ "maximum", NUMERIC, BOUND(number_bound, maximum) },
+	{ "exclusiveMinimum", NUMERIC, BOUND(number_bound, above) },
+	{ "exclusiveMaximum", NUMERIC, BOUND(number_bound, below) },
+	{ "multipleOf", NUMERIC, BOUND(positive_bound, multiple) },
+	{ "minLength", TYPE_STRING, BOUND(count_bound, min_length) },
+	{ "maxLength", TYPE_STRING, BOUND(count_bound, max_length) },
+	{ "pattern", TYPE_STRING, compile_pattern, NULL, 0 },
+	{ "format", TYPE_STRING, compile_format, NULL, 0 },
+	{ "items", TYPE_ARRAY, compile_items, NULL, 0 },
+	{ "minItems", TYPE_ARRAY, BOUND(count_bound, min_items) },
+	{ "maxItems", TYPE_ARRAY, BOUND(count_bound, max_items) },
+	{ "uniqueItems", TYPE_ARRAY, compile_unique, NULL, 0 },
+	{ "properties", TYPE_OBJECT, compile_properties, NULL, 0 },
+	{ "required", TYPE_OBJECT, compile_required, NULL, 0 },
+	{ "additionalProperties", TYPE_OBJECT, compile_additional, NULL, 0 },
+	{ "discriminator", 0, compile_discriminator, NULL, 0 },
+	{ "oneOf", 0, schema_one_of, NULL, 0 },
+	{ "default", 0, compile_default, NULL, 0 },
+	{ "title", 0, NULL, NULL, 0 },
+	{ "description", 0, NULL, NULL, 0 },
+	{ "example", 0, NULL, NULL, 0 },
+	{ "examples", 0, NULL, NULL, 0 },
+	{ "deprecated", 0, NULL, NULL, 0 },
+	{ "readOnly", 0, NULL, NULL, 0 },
+	{ "writeOnly", 0, NULL, NULL, 0 },
 };
 
 #define KEYWORDS (sizeof(keywords) / sizeof(keywords[0]))
@@ -365,12 +326,13 @@ compile_keyword(struct compile *c, struct schema *s, const struct keyword *k)
 	json_t *value = json_object_get(s->node, k->name);
 	size_t mark;
 
-	if (!value || !k->compile)
+	if (!value || (!k->compile && !k->read))
 		return true;
 	mark = schema_enter(c, k->name);
 	if (k->types && !(s->types & k->types))
 		return schema_refuse(c, "does not go with the type");
-	if (!k->compile(c, s, value))
+	if (k->read ? !k->read(c, (struct bound *)((char *)s + k->bound), value)
+		    : !k->compile(c, s, value))
 		return false;
 	schema_leave(c, mark);
 	return true;
@@ -382,7 +344,8 @@ schema_keywords(struct compile *c, struct schema *s)
 	const char *name;
 	json_t *value;
 
-	json_object_foreach(s->node, name, value) {
+	json_object_foreach(s->node, name, value)
+	{
 		if (!known_keyword(name))
 			return schema_refuse(c, "unknown keyword '%s'", name);
 	}

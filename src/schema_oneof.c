@@ -58,7 +58,8 @@ add_mapped(struct compile *c, struct schema *s, json_t *mapping, json_t *node,
 	const char *value;
 	json_t *to;
 
-	json_object_foreach(mapping, value, to) {
+	json_object_foreach(mapping, value, to)
+	{
 		if (!ref || !json_is_string(to) ||
 		    strcmp(json_string_value(to), ref) != 0)
 			continue;
@@ -93,14 +94,16 @@ add_branch(struct compile *c, struct schema *s, json_t *branches, size_t i,
 	if (!chosen)
 		return false;
 	p = discriminating(c, s, chosen);
-	if (!p || !add_mapped(c, s, mapping, json_array_get(branches, i),
-			      chosen))
+	if (!p ||
+	    !add_mapped(c, s, mapping, json_array_get(branches, i), chosen))
 		return false;
 	if (s->variant_count > before)
 		return true;
 	if (!json_is_string(p->constant))
-		return schema_refuse(c, "branch %zu has neither a mapping nor "
-				     "a const", i);
+		return schema_refuse(c,
+				     "branch %zu has neither a mapping nor "
+				     "a const",
+				     i);
 	return add_variant(c, s, json_string_value(p->constant), chosen);
 }
 
@@ -111,7 +114,8 @@ all_mapped(struct compile *c, const struct schema *s, json_t *mapping)
 	json_t *to;
 	size_t i;
 
-	json_object_foreach(mapping, value, to) {
+	json_object_foreach(mapping, value, to)
+	{
 		for (i = 0; i < s->variant_count; i++)
 			if (strcmp(s->variants[i].value, value) == 0)
 				break;
@@ -137,12 +141,12 @@ schema_one_of(struct compile *c, struct schema *s, json_t *branches)
 		json_string_value(json_object_get(chooser, "propertyName"));
 	if (!n || !s->discriminator)
 		return schema_refuse(c, "oneOf needs a discriminator with a "
-				     "propertyName");
+					"propertyName");
 	if (s->types & ~(unsigned)TYPE_OBJECT || s->properties ||
 	    s->additional || s->open || s->constant || s->enumeration)
 		return schema_refuse(c, "a keyword beside oneOf");
-	s->variants = xmalloc((n + json_object_size(mapping)) *
-			      sizeof(*s->variants));
+	s->variants =
+		xmalloc((n + json_object_size(mapping)) * sizeof(*s->variants));
 	for (size_t i = 0; i < n; i++)
 		if (!add_branch(c, s, branches, i, mapping))
 			return false;

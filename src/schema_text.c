@@ -110,9 +110,9 @@ parse_array(const struct schema *s, const char *text, const char *pointer,
 		if (item) {
 			json_array_append_new(array, item);
 		} else {
-			*end = type_fault(
-				items, arena_printf(a, "%s/%zu", pointer, i),
-				a);
+			*end = type_fault(items,
+					  arena_printf(a, "%s/%zu", pointer, i),
+					  a);
 			end = &(*end)->next;
 			count++;
 		}
@@ -126,8 +126,8 @@ parse_array(const struct schema *s, const char *text, const char *pointer,
 }
 
 struct fault *
-schema_check_text(const struct schema *s, const char *text,
-		  const char *pointer, json_t **value, struct arena *a)
+schema_check_text(const struct schema *s, const char *text, const char *pointer,
+		  json_t **value, struct arena *a)
 {
 	const struct schema *held = schema_target(s);
 	struct fault *f = NULL;

@@ -25,10 +25,18 @@ utf8_sequence(const unsigned char *s, size_t n)
 	if (len > n)
 		return 0;
 	switch (s[0]) {
-	case 0xE0: lo = 0xA0; break; /* overlong */
-	case 0xED: hi = 0x9F; break; /* surrogates */
-	case 0xF0: lo = 0x90; break; /* overlong */
-	case 0xF4: hi = 0x8F; break; /* beyond U+10FFFF */
+	case 0xE0:
+		lo = 0xA0;
+		break; /* overlong */
+	case 0xED:
+		hi = 0x9F;
+		break; /* surrogates */
+	case 0xF0:
+		lo = 0x90;
+		break; /* overlong */
+	case 0xF4:
+		hi = 0x8F;
+		break; /* beyond U+10FFFF */
 	}
 	if (s[1] < lo || s[1] > hi)
 		return 0;

@@ -17,27 +17,27 @@ test_utf8(void **state)
 		size_t n;
 		bool valid;
 	} cases[] = {
-		{"", 0, true},
-		{"plain", 5, true},
-		{"\0", 1, true},
-		{"\xc2\x80", 2, true},
-		{"\xe9\x82\xbb\xe9\x87\x8c", 6, true},
-		{"\xf0\x9f\x8f\xa0", 4, true},
-		{"\xf4\x8f\xbf\xbf", 4, true},
-		{"\xed\x9f\xbf", 3, true},
-		{"\x80", 1, false},
-		{"\xc0\x80", 2, false},
-		{"\xc1\xbf", 2, false},
-		{"\xc3", 1, false},
-		{"\xc3\x28", 2, false},
-		{"\xe0\x9f\xbf", 3, false},
-		{"\xed\xa0\x80", 3, false},
-		{"\xe9\x82", 2, false},
-		{"\xe9\x82\x28", 3, false},
-		{"\xf0\x8f\xbf\xbf", 4, false},
-		{"\xf4\x90\x80\x80", 4, false},
-		{"\xf5\x80\x80\x80", 4, false},
-		{"\xff", 1, false},
+		{ "", 0, true },
+		{ "plain", 5, true },
+		{ "\0", 1, true },
+		{ "\xc2\x80", 2, true },
+		{ "\xe9\x82\xbb\xe9\x87\x8c", 6, true },
+		{ "\xf0\x9f\x8f\xa0", 4, true },
+		{ "\xf4\x8f\xbf\xbf", 4, true },
+		{ "\xed\x9f\xbf", 3, true },
+		{ "\x80", 1, false },
+		{ "\xc0\x80", 2, false },
+		{ "\xc1\xbf", 2, false },
+		{ "\xc3", 1, false },
+		{ "\xc3\x28", 2, false },
+		{ "\xe0\x9f\xbf", 3, false },
+		{ "\xed\xa0\x80", 3, false },
+		{ "\xe9\x82", 2, false },
+		{ "\xe9\x82\x28", 3, false },
+		{ "\xf0\x8f\xbf\xbf", 4, false },
+		{ "\xf4\x90\x80\x80", 4, false },
+		{ "\xf5\x80\x80\x80", 4, false },
+		{ "\xff", 1, false },
 	};
 
 	(void)state;
@@ -51,12 +51,14 @@ test_utf8(void **state)
 static void
 test_base64url(void **state)
 {
-	static const char *const texts[] = {"", "f", "fo", "foo", "foob",
-					    "fooba", "foobar", "\xff\xfe\xfb"};
-	static const char *const codes[] = {"", "Zg", "Zm8", "Zm9v", "Zm9vYg",
-					    "Zm9vYmE", "Zm9vYmFy", "__77"};
-	static const char *const bad[] = {"A",	  "Zg==", "Zh",	   "Zm9",
-					  "Zm 8", "Zm+v", "Zm9v/", "Zm9v\n"};
+	static const char *const texts[] = { "",       "f",	      "fo",
+					     "foo",    "foob",	      "fooba",
+					     "foobar", "\xff\xfe\xfb" };
+	static const char *const codes[] = { "",	 "Zg",	   "Zm8",
+					     "Zm9v",	 "Zm9vYg", "Zm9vYmE",
+					     "Zm9vYmFy", "__77" };
+	static const char *const bad[] = { "A",	   "Zg==", "Zh",    "Zm9",
+					   "Zm 8", "Zm+v", "Zm9v/", "Zm9v\n" };
 	struct arena *a = arena_new();
 	unsigned char *out;
 	char text[16];
@@ -90,7 +92,7 @@ test_hex(void **state)
 static void
 test_uuid(void **state)
 {
-	static const unsigned streets[] = {0, 1, 4095, 4096, 40961, 65535};
+	static const unsigned streets[] = { 0, 1, 4095, 4096, 40961, 65535 };
 	char id[37], twin[37], head[14];
 	int64_t before;
 

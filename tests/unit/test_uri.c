@@ -51,7 +51,8 @@ static const char *const good[][2] = {
 	{ "http://example.org/v1/x?a=1", "v1|x ? a=1" },
 	{ "HTTPS://[::1]:8080/v1", "v1" },
 	{ "http://example.org", "" },
-	{ "/1/2/3/4/5/6/7/8/9/a/b/c/d/e/f/g", "1|2|3|4|5|6|7|8|9|a|b|c|d|e|f|g" },
+	{ "/1/2/3/4/5/6/7/8/9/a/b/c/d/e/f/g",
+	  "1|2|3|4|5|6|7|8|9|a|b|c|d|e|f|g" },
 };
 
 static const char *const bad[][2] = {
