@@ -53,10 +53,10 @@ read_all(int fd, struct bytes *in)
 	struct stat st;
 	ssize_t n;
 
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size <= 0 ||
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size < 0 ||
 	    st.st_size > IN_MAX)
 		return false;
-	in->p = malloc((size_t)st.st_size);
+	in->p = malloc((size_t)st.st_size + 1);
 	if (!in->p)
 		return false;
 	while (in->len < (size_t)st.st_size) {
