@@ -195,7 +195,7 @@ schema_pattern_match(const pcre2_code *code, const char *text, size_t n)
 			abort();
 		pcre2_set_match_limit(limits, MATCH_STEPS);
 		pcre2_set_depth_limit(limits, MATCH_STEPS);
-		pcre2_set_heap_limit(limits, 1024);
+		pcre2_set_heap_limit(limits, 16 * 1024); /* KiB */
 		pcre2_jit_stack_assign(
 			limits, NULL,
 			pcre2_jit_stack_create(32 * 1024, 512 * 1024, NULL));
