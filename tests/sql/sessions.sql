@@ -103,6 +103,8 @@ select pg_temp.enter('zz-community');
 select is(identity.end_session(pg_temp.u(703)), null, 'nobody ends another''s session');
 select is(identity.end_session((select session_id from who where login = 'zz-community')), true, 'one''s own');
 select throws_ok($$select pg_temp.enter('zz-community')$$, 'LN401', 'session_revoked', 'logout bites at once');
+select throws_ok(format('select core.enter(%L, %L, %L, %s, %s)', session_id, account_id, role, street_id, epoch + 1),
+	'LN401', 'session_revoked', 'and no guess at the next epoch helps') from who where login = 'zz-community';
 
 -- who is who
 select pg_temp.enter('zz-resident');
