@@ -6,8 +6,8 @@
  * A query is one or more statements run in order in one transaction; the
  * last one answers. :name is, in order of look-up, a parameter or body field
  * of the operation, a name of its hook, or of the context: actor session
- * street role body new_id new_id2 request_id address. Every :name is cast
- * where it stands.
+ * street role body new_id new_id2 request_id client_address. Every :name is
+ * cast where it stands.
  *
  * "-- helper: findAccount" instead of "-- name:" belongs to no operation: hooks
  * and the job process run it; its names are theirs or the context's. */

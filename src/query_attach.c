@@ -16,7 +16,7 @@ static const char *const context_names[] = {
 	[CTX_STREET] = "street",   [CTX_ROLE] = "role",
 	[CTX_BODY] = "body",       [CTX_NEW_ID] = "new_id",
 	[CTX_NEW_ID2] = "new_id2", [CTX_REQUEST_ID] = "request_id",
-	[CTX_ADDRESS] = "address",
+	[CTX_ADDRESS] = "client_address",
 };
 #define CONTEXT_COUNT (sizeof(context_names) / sizeof(context_names[0]))
 

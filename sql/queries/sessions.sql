@@ -1,12 +1,12 @@
 -- Sessions: sign-in, refresh, logout, who am I. Hooks: src/domain/sessions.c.
 
--- Body: login. Context: address. First step of createSession, in a transaction
+-- Body: login. Context: client_address. First step of createSession, in a transaction
 -- of its own, so that the attempt counts whatever follows. One row: verdict
 -- ok | throttled (then retry_after, seconds), account_id (null: unknown login,
 -- fail after verifying all the same), password_hash.
 -- helper: loginBegin
 select verdict, retry_after, account_id, password_hash
-from identity.login_begin(:login::text, :address::text);
+from identity.login_begin(:login::text, :client_address::text);
 
 -- Body: role, street_id. Hook binds: account, password_hash (both as loginBegin
 -- gave them), refresh_hash (SHA-256 of the new refresh token, hex),
@@ -15,7 +15,7 @@ from identity.login_begin(:login::text, :address::text);
 -- name: createSession
 select session_id, account_id, name, role, street_id, epoch, expires_at
 from identity.create_session(:account::uuid, :password_hash::text, :role::text,
-	:street_id::int, :new_id::uuid, :refresh_hash::text, :refresh_seconds::int, :address::text);
+	:street_id::int, :new_id::uuid, :refresh_hash::text, :refresh_seconds::int, :client_address::text);
 
 -- Hook binds: refresh_hash (of the token in the body), new_refresh_hash,
 -- refresh_seconds. One row always: verdict ok with the rest filled;
