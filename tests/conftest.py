@@ -1,5 +1,5 @@
-"""Fixtures. `server` and `people` give each test a fresh database and daemon;
-`shared_people` one per module, for tests that only add and read."""
+"""Fixtures. `world` gives a test a fresh database and daemon; `shared` one per
+module, for tests that only add and read."""
 
 import os
 import shutil
@@ -50,12 +50,18 @@ class World:
             return client
         raise AttributeError(name)
 
+    def backends(self):
+        """Pids of the database's ends of the workers' connections."""
+        return {pid for pid, in self.sql("select pid from pg_stat_activity where datname = %s"
+                                         " and usename = 'linli_app'", self.database)}
+
     def set_clock(self, offset):
         """Moves core.now(); the daemon's connections pick it up anew."""
+        old = self.backends()
         self.sql(f"alter database {self.database} set linli.clock_offset = '{offset}'")
         self.sql("select pg_terminate_backend(pid) from pg_stat_activity"
                  " where datname = %s and pid <> pg_backend_pid()", self.database)
-        harness.wait_for(lambda: self.client().get("/readyz").status_code == 200, "the daemon's return")
+        harness.wait_for(lambda: len(self.backends() - old) == len(old), "as many new connections")
 
     def close(self):
         try:

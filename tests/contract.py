@@ -59,6 +59,7 @@ class Contract:
         """One place for what holds of every answer to every test."""
         op = self.find("GET" if method == "HEAD" else method, path)
         where = f"{method} {path}: {reply.status_code} {reply.text[:300]}"
+        assert reply.status_code != 500, where
         self.check_headers(op, where, reply)
         if method in ("HEAD", "OPTIONS") or reply.status_code == 304:
             assert not reply.content, where

@@ -110,9 +110,9 @@ def number_faults(schema):
     if "maximum" in schema:
         yield Fault("maximum", schema["maximum"] + 1, "maximum")
     if "exclusiveMinimum" in schema:
-        yield Fault("exclusive minimum", schema["exclusiveMinimum"], "minimum")
+        yield Fault("exclusive minimum", schema["exclusiveMinimum"], "exclusive_minimum")
     if "exclusiveMaximum" in schema:
-        yield Fault("exclusive maximum", schema["exclusiveMaximum"], "maximum")
+        yield Fault("exclusive maximum", schema["exclusiveMaximum"], "exclusive_maximum")
 
 
 def array_faults(resolve, schema, value):

@@ -52,29 +52,28 @@ def domain_sees_only_linli_h():
 
 def problem_codes():
     """Raised codes are in the catalogue, and the catalogue holds no dead ones."""
-    catalogue = {c for c in contract()["x-problems"]}
-    raised = {}
-    for at, line in lines("sql/migrations/*.sql", "sql/queries/*.sql"):
-        for code in re.findall(r"core\.fail\(\s*\d+,\s*'(\w+)'", line):
-            raised[code] = at
-    for at, line in lines("src/*.c", "src/domain/*.c"):
-        for code in re.findall(r'\bfail(?:_at)?\([^,"]+,\s*"(\w+)"', line):
-            raised[code] = at
-    faults = [f"{at}: {code} is not in openapi/problems.yaml"
-              for code, at in raised.items() if code not in catalogue]
+    catalogue, faults = contract()["x-problems"], []
+    for f in files("sql/migrations/*.sql", "sql/queries/*.sql"):
+        for status, code in re.findall(r"core\.(?:fail|must)\([^;]*?\b([45]\d\d),\s*'(\w+)'", f.read_text()):
+            if catalogue.get(code, {}).get("status") != int(status):
+                faults.append(f"{f.name}: {status} {code} is not in openapi/problems.yaml")
+    for f in files("src/*.c", "src/domain/*.c"):
+        for args in re.findall(r"\b(?:fail|fail_at|problem_send)\(\s*rq,(.*?)\);", f.read_text(), re.S):
+            faults += [f"{f.name}: {code} is not in openapi/problems.yaml"
+                       for code in re.findall(r'"(\w+)"', args) if code not in catalogue]
     text = "".join(f.read_text() for f in files(
         "sql/migrations/*.sql", "sql/queries/*.sql", "src/*.c", "src/domain/*.c"))
     for code in sorted(catalogue):
         name = code.removeprefix("fault.")
-        if f'"{name}"' not in text and f"'{name}'" not in text:
+        # also as '409 name', the way guards say it
+        if not re.search(rf"[\"' ]{name}[\"']", text):
             faults.append(f"openapi/problems.yaml: nothing raises {code}")
     return faults
 
 
 def settings_documented():
     """config.c's table, the sample and the README name the same settings."""
-    table = set(re.findall(r'^\t\{ "(\w+)",', (TOP / "src/config.c").read_text(), re.M)) or \
-        set(re.findall(r'\{\s*"(\w+)",\s*(?:TEXT|NUMBER|CFG|SETTING|T_)', (TOP / "src/config.c").read_text()))
+    table = set(re.findall(r"^\t[TN]\((\w+),", (TOP / "src/config.c").read_text(), re.M))
     sample = set(re.findall(r"^#?\s?(\w+) = ", (TOP / "systemd/linlid.conf").read_text(), re.M))
     readme = set(re.findall(r"^\| `(\w+)` \|", (TOP / "README.md").read_text(), re.M))
     faults = [] if table else ["src/config.c: no settings found"]
@@ -102,7 +101,9 @@ def contract_style():
         if body is not None and "example" not in body:
             faults.append(name + ": the request body has no example")
         refs = [p.get("$ref", "") for p in op.get("parameters", [])]
-        if method == "POST" and op["security"] and not any(r.endswith("/IdempotencyKey") for r in refs):
+        # an upload twice is two photos, and what nobody attaches goes by itself
+        upload = op.get("requestBody", {}).get("content", {}).keys() - {"application/json"}
+        if method == "POST" and op["security"] and not upload and not any(r.endswith("/IdempotencyKey") for r in refs):
             faults.append(name + ": a POST takes an Idempotency-Key")
         if method == "PUT" and not any(r.endswith("/IfMatch") for r in refs):
             faults.append(name + ": a PUT takes If-Match")
@@ -151,9 +152,9 @@ def top_level():
 
 
 def only_bound_sql():
-    """No statement text is built from values: sprintf and SQL never meet."""
+    """No statement text is built from values; migrate.c runs embedded files."""
     return [f"{at}: {line.strip()}" for at, line in lines("src/*.c", "src/domain/*.c")
-            if re.search(r"PQexec\(|PQsendQuery\(", line)]
+            if re.search(r"PQexec\(|PQsendQuery\(", line) and "migrate.c" not in at]
 
 
 def main():

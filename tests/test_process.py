@@ -1,0 +1,455 @@
+"""The daemon's processes: what dies is replaced, what stops loses nothing,
+what does not fit does not start."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import threading
+
+import pytest
+
+import harness
+import raw
+import samples
+from conftest import World
+
+
+def fresh_get(world, path="/healthz", token=None):
+    """One request on a connection of its own; its status."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return raw.exchange(world.server.url, "GET", path, headers).status
+
+
+def serves(world, times=20):
+    return all(fresh_get(world, "/v1/me", world.site.tokens["lead"]) == 200 for _ in range(times))
+
+
+# Something dies --------------------------------------------------------------
+
+def kill_and_wait(world, name):
+    old = harness.wait_for(lambda: world.server.pid(name), name)
+    count = len(world.server.children())
+    os.kill(old, signal.SIGKILL)
+    assert serves(world, 30), "the others serve on"
+    new = harness.wait_for(
+        lambda: world.server.pid(name) not in (None, old) and world.server.pid(name), name + "'s return")
+    harness.wait_for(lambda: len(world.server.children()) == count, "as many as before")
+    died = world.server.lines("child_died")[-1]
+    assert name in died["message"] and "9" in died["message"]
+    return new
+
+
+def test_killed_worker_is_replaced(world):
+    for name in ("worker-0", "worker-1", "worker-0"):
+        kill_and_wait(world, name)
+    assert serves(world)
+
+
+def test_killed_job_process_is_replaced(world):
+    kill_and_wait(world, "job")
+    harness.wait_for(lambda: world.client().get("/readyz").status_code == 200, "ready again")
+
+
+def test_killed_worker_costs_only_its_own_requests(world):
+    """Clients of the other worker see nothing of it."""
+    results = []
+
+    def client():
+        with raw.Connection(world.server.url) as c:
+            try:
+                while not done.is_set():
+                    results.append(c.request("GET", "/healthz").status)
+            except (ConnectionError, AttributeError, AssertionError):
+                results.append("lost")
+
+    done = threading.Event()
+    threads = [threading.Thread(target=client) for _ in range(8)]
+    for t in threads:
+        t.start()
+    harness.wait_for(lambda: len(results) > 200, "load")
+    os.kill(world.server.pid("worker-0"), signal.SIGKILL)
+    at = len(results)
+    harness.wait_for(lambda: len(results) > at + 200 or "lost" in results[at:], "load to go on")
+    done.set()
+    for t in threads:
+        t.join(20)
+    assert results.count("lost") <= 8 and set(results) <= {200, "lost"}
+    assert serves(world)
+
+
+def test_supervisor_killed_takes_its_children_along(world):
+    children = world.server.children()
+    world.server.process.kill()
+    world.server.process.wait()
+    harness.wait_for(lambda: not any(alive(p) for p in children), "the children to end")
+    world.server = harness.Server(world.settings, world.folder / "log2")
+    assert fresh_get(world) == 200
+
+
+def alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+# Stopping and reloading -----------------------------------------------------
+
+class Load:
+    """Keep-alive clients that go on until nobody accepts them; counts what
+    was asked and not properly answered."""
+
+    def __init__(self, world, clients=8):
+        self.world, self.answered, self.failed = world, 0, []
+        self.token = world.site.tokens["lead"]
+        self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(clients)]
+        for t in self.threads:
+            t.start()
+
+    def connect(self):
+        try:
+            return raw.Connection(self.world.server.url)
+        except ConnectionRefusedError:
+            return None
+
+    def run(self, number):
+        while (c := self.connect()) is not None:
+            with c:
+                self.use(c, number)
+            if len(self.failed) > 20:
+                return
+
+    def use(self, c, number):
+        headers = {"Authorization": "Bearer " + self.token}
+        for i in range(5 + number * 40):
+            try:
+                reply = c.request("GET", "/v1/me", headers)
+            except (OSError, AssertionError) as e:
+                self.failed.append(f"{type(e).__name__} {e} at request {i}")
+                return
+            if reply is None or reply.status != 200:
+                self.failed.append(f"{reply and reply.status} at request {i}")
+                return
+            self.answered += 1
+            if (reply.header("Connection") or "").lower() == "close":
+                return
+
+    def join(self):
+        for t in self.threads:
+            t.join(60)
+        assert not any(t.is_alive() for t in self.threads)
+
+
+def test_sigterm_under_load_loses_no_request(site, spec, tmp_path):
+    for round_ in range(3):
+        folder = tmp_path / str(round_)
+        folder.mkdir()
+        world = World(site, spec, folder)
+        load = Load(world)
+        harness.wait_for(lambda: load.answered > 200, "load")
+        world.server.process.send_signal(signal.SIGTERM)
+        load.join()
+        world.close()
+        assert load.failed == []
+
+
+def test_sigterm_waits_for_a_slow_request(world):
+    """A body that is still arriving when the drain begins is answered."""
+    body = json.dumps({"login": "resident", "password": "wrong"}).encode()
+    with raw.Connection(world.server.url) as c:
+        c.send(b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+               + b"Content-Length: %d\r\n\r\n" % len(body) + body[:5])
+        harness.wait_for(lambda: fresh_get(world) == 200, "the server")
+        world.server.process.send_signal(signal.SIGTERM)
+        harness.wait_for(lambda: world.server.lines("stopping"), "the drain")
+        c.send(body[5:])
+        assert c.read().status == 401
+
+
+def own_keys(site, folder):
+    keys = folder / "keys"
+    shutil.copytree(site.keys, keys)
+    for f in [keys, *keys.iterdir()]:
+        f.chmod(stat.S_IMODE((site.keys / f.relative_to(keys)).stat().st_mode))
+    return keys
+
+
+def kids(world):
+    with raw.Connection(world.server.url) as c:
+        reply = c.request("GET", "/.well-known/jwks.json")
+    return {k["kid"] for k in json.loads(reply.body)["keys"]}
+
+
+def test_sighup_takes_a_rotated_key_into_use(site, spec, tmp_path):
+    world = World(site, spec, tmp_path, keys_dir=str(own_keys(site, tmp_path)))
+    old = kids(world)
+    assert len(old) == 1 and samples.kid(samples.login(world)["access_token"]) in old
+    harness.run_linlid(world.settings, "keys", "rotate")
+    assert kids(world) == old, "nothing changes before SIGHUP"
+    world.server.process.send_signal(signal.SIGHUP)
+    harness.wait_for(lambda: len(world.server.lines("reloaded")) >= 2, "both workers")
+    both = kids(world)
+    assert len(both) == 2 and old < both
+    assert serves(world), "tokens of the old key are good on"
+    tokens = samples.login(world)
+    assert samples.kid(tokens["access_token"]) in both - old
+    assert world.client("lead").get("/v1/me", headers={
+        "Authorization": "Bearer " + tokens["access_token"]}).json()["login"] == "resident"
+    world.close()
+
+
+def test_sighup_with_a_broken_file_keeps_the_old_settings(site, spec, tmp_path):
+    keys = own_keys(site, tmp_path)
+    world = World(site, spec, tmp_path, keys_dir=str(keys))
+    (keys / "current").write_text("nonsense\n")
+    world.server.process.send_signal(signal.SIGHUP)
+    harness.wait_for(lambda: len(world.server.lines("reload_failed")) >= 2, "the refusal")
+    assert serves(world)
+    assert samples.kid(samples.login(world)["access_token"]) in kids(world)
+    world.close()
+
+
+# Not starting ----------------------------------------------------------------
+
+class Refused:
+    def __init__(self, settings, *args):
+        done = subprocess.run([str(harness.LINLID), *(args or ("serve",))], capture_output=True, text=True,
+                              timeout=60, env={**os.environ, "LINLI_CONFIG": str(settings.path)})
+        self.code, self.text = done.returncode, done.stdout + done.stderr
+        assert "Sanitizer" not in self.text and "runtime error" not in self.text, self.text
+        assert self.code not in (0, None) and self.code > 0, self.text
+
+
+@pytest.fixture
+def idle(site, tmp_path):
+    """A database and settings without a server."""
+    database = site.cluster.fresh()
+    keys = own_keys(site, tmp_path)
+    yield harness.Settings(tmp_path, site.cluster, database, keys, keys_dir=str(keys))
+    site.cluster.drop(database)
+
+
+def test_start_refuses_a_key_others_can_read(idle):
+    keys = pathlib.Path(idle.values["keys_dir"])
+    pem = next(keys.glob("*.pem"))
+    for file, mode in ((pem, 0o644), (pem, 0o640), (keys / "current", 0o664)):
+        was = stat.S_IMODE(file.stat().st_mode)
+        file.chmod(mode)
+        if file == pem or mode & 0o022:
+            assert file.name in Refused(idle).text, f"{file.name} {mode:o}"
+        file.chmod(was)
+
+
+def test_start_refuses_a_folder_without_keys(idle):
+    for pem in pathlib.Path(idle.values["keys_dir"]).glob("*.pem"):
+        pem.unlink()
+    assert "no keys" in Refused(idle).text
+
+
+def test_start_refuses_an_altered_migration(idle, site):
+    database = re.search(r"dbname=(\S+)", idle.values["database"]).group(1)
+    site.cluster.execute(database, "update core.migration set checksum = 'x' where version = 2")
+    for command in ("serve", "check", "migrate"):
+        assert re.search(r"0002_\w+\.sql", Refused(idle, command).text), command
+
+
+def test_start_refuses_a_database_that_lacks_a_migration(idle, site):
+    database = re.search(r"dbname=(\S+)", idle.values["database"]).group(1)
+    site.cluster.execute(database, "delete from core.migration where version ="
+                         " (select max(version) from core.migration)")
+    assert "migrat" in Refused(idle).text
+
+
+def test_start_refuses_a_database_of_another_shape(idle, site):
+    """A query that does not prepare is named with file and line."""
+    database = re.search(r"dbname=(\S+)", idle.values["database"]).group(1)
+    site.cluster.execute(database, "alter function identity.me() rename to them")
+    refused = Refused(idle).text
+    assert re.search(r"sessions\.sql:\d+", refused), refused
+
+
+def test_start_refuses_a_port_in_use(idle):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        idle.values["listen"] = f"127.0.0.1:{port}"
+        idle.write()
+        refused = Refused(idle).text
+    assert str(port) in refused and "in use" in refused, refused
+
+
+def test_start_refuses_settings_it_does_not_know(idle):
+    lines = len(idle.path.read_text().splitlines())
+    for bad in ("nosuch = 1", "workers = 65", "workers = many", 'log_level = "loud"'):
+        idle.write()
+        idle.path.write_text(idle.path.read_text() + bad + "\n")
+        refused = Refused(idle).text
+        assert f"{idle.path}:{lines + 1}" in refused, refused
+
+
+# Clients that go away ----------------------------------------------------------
+
+def reset(sock):
+    """Closes with RST, as a phone that lost its network does."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def pieces(world):
+    token = world.site.tokens["resident"].encode()
+    auth = b"Authorization: Bearer " + token + b"\r\nHost: x\r\n"
+    body = json.dumps(samples.TICKET).encode()
+    upload, media = samples.upload_body()
+    post = b"POST /v1/tickets HTTP/1.1\r\n" + auth + b"Content-Type: application/json\r\n"
+    photo = b"POST /v1/photos HTTP/1.1\r\n" + auth + b"Content-Type: " + media.encode() + b"\r\n"
+    yield b"GET"
+    yield b"GET /v1/me HTTP/1.1\r\nAuth"
+    yield b"GET /v1/me HTTP/1.1\r\n" + auth + b"\r\n"
+    yield b"GET /v1/changes?wait=20 HTTP/1.1\r\n" + auth + b"\r\n"
+    yield post + b"Content-Length: %d\r\n\r\n" % len(body) + body[:9]
+    yield post + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    yield post + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{\"tit"
+    yield photo + b"Content-Length: %d\r\n\r\n" % len(upload) + upload[:len(upload) // 2]
+    yield photo + b"Content-Length: %d\r\n\r\n" % len(upload) + upload
+
+
+def test_clients_that_hang_up_anywhere(world):
+    pids = sorted(world.server.children())
+    for _ in range(10):
+        for data in pieces(world):
+            for end in (reset, socket.socket.close):
+                c = raw.Connection(world.server.url)
+                c.send(data)
+                end(c.socket)
+    assert serves(world)
+    assert sorted(world.server.children()) == pids, world.server.tail()
+    harness.wait_for(lambda: world.sql(
+        "select count(*) from pg_stat_activity where datname = %s and usename = 'linli_app'"
+        " and state <> 'idle'", world.database) == [(0,)], "no transaction left open")
+    left = [p for p in pathlib.Path(world.settings.values["data_dir"]).rglob("*")
+            if p.is_file() and ("tmp" in p.name or ".new" in p.name)]
+    assert left == []
+
+
+# The database goes away ---------------------------------------------------------
+
+@pytest.fixture
+def apart(spec, tmp_path):
+    """A world with a PostgreSQL of its own, to be stopped at will."""
+    folder = harness.temporary_folder()
+    site = harness.make_site(folder)
+    try:
+        world = World(site, spec, tmp_path)
+        yield world
+        world.server.stop()
+    finally:
+        site.cluster.stop()
+        shutil.rmtree(folder)
+
+
+def test_database_away_is_503_and_back_by_itself(apart):
+    assert serves(apart)
+    apart.site.cluster.halt()
+    for method, path, body in (("GET", "/v1/me", None), ("POST", "/v1/tickets", samples.TICKET),
+                               ("POST", "/v1/sessions", {"login": "lead", "password": "linli-demo"})):
+        person = "resident" if path == "/v1/tickets" else "lead"
+        reply = apart.client(person)(method, path, json=body)
+        assert reply.status_code == 503, reply.text
+        assert reply.json()["code"] in ("database_unavailable", "outcome_unknown")
+        assert 1 <= int(reply.headers["Retry-After"]) <= 60
+    assert apart.client().get("/healthz").status_code == 200
+    ready = apart.client().get("/readyz")
+    assert ready.status_code == 503 and not ready.json()["database"]
+    apart.site.cluster.start()
+    harness.wait_for(lambda: apart.client("lead").get("/v1/me").status_code == 200, "the return")
+    harness.wait_for(lambda: serves(apart), "every worker's return")
+    harness.wait_for(lambda: apart.client().get("/readyz").status_code == 200, "ready")
+
+
+def test_start_without_database_waits_for_it(apart):
+    apart.server.stop()
+    apart.site.cluster.halt()
+    apart.server = harness.Server(apart.settings, apart.folder / "log2")
+    assert apart.client().get("/healthz").status_code == 200
+    assert apart.client("lead").get("/v1/me").status_code == 503
+    apart.site.cluster.start()
+    harness.wait_for(lambda: apart.client("lead").get("/v1/me").status_code == 200, "the return")
+
+
+def test_terminated_connections_are_replaced(world):
+    """Every backend of the daemon is cut under load: no 5xx but 503, no reply
+    twice, and all well after."""
+    statuses = []
+
+    def client():
+        c = world.client("lead")
+        while not done.is_set():
+            statuses.append(c.get("/v1/me").status_code)
+
+    done = threading.Event()
+    threads = [threading.Thread(target=client) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for n in range(5):
+        harness.wait_for(lambda: statuses[n * 40:].count(200) > 40, "good replies")
+        world.sql("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"
+                  " and usename = 'linli_app'", world.database)
+    done.set()
+    for t in threads:
+        t.join(20)
+    assert set(statuses) <= {200, 503}
+    harness.wait_for(lambda: serves(world), "all well")
+
+
+# What the log holds ---------------------------------------------------------------
+
+HOSTILE = ("\r\n{\"event\":\"forged\"}", "\x1b[31mred\x1b[0m", "\u2028\u2029", "\"}\n", "%n%s%x", "\udcff", "\0")
+
+
+def test_log_lines_are_json_whatever_comes(world):
+    world.client().get("/healthz")
+    for bad in HOSTILE:
+        text = bad.encode("utf-8", "surrogateescape")
+        quoted = b"".join(b"%%%02X" % c for c in text)
+        for target in (b"/v1/" + quoted, b"/v1/me?" + quoted + b"=1", b"/v1/tickets?q=" + quoted, b"/" + text):
+            with raw.Connection(world.server.url) as c:
+                c.request("GET", target, {"Authorization": "Bearer " + world.site.tokens["lead"]})
+        for field in ("login", "password"):
+            body = {"login": "a", "password": "b", field: bad.replace("\udcff", "\ufffd")}
+            world.client().post("/v1/sessions", body)
+        with raw.Connection(world.server.url) as c:
+            c.send(b"GET /v1/me HTTP/1.1\r\nHost: x\r\nUser-Agent: " + text + b"\r\nX-Request-Id: "
+                   + text + b"\r\nAuthorization: Bearer " + text + b"\r\n\r\n")
+            c.read()
+    serves(world)
+    lines = world.server.log.read_bytes().split(b"\n")
+    assert lines.pop() == b""
+    for line in lines:
+        entry = json.loads(line)
+        assert {"time", "level", "process", "pid", "event"} <= set(entry) and entry["event"] != "forged"
+        assert not re.search(rb"[\x00-\x1f\x7f]|\xe2\x80[\xa8\xa9]", line), line
+    assert len(lines) > 100
+
+
+def test_no_secret_in_the_log(site, spec, tmp_path):
+    world = World(site, spec, tmp_path, log_level="debug")
+    tokens = samples.login(world)
+    samples.login(world, password="canary-password-4711", status=401)
+    world.client().post("/v1/sessions/refresh", {"refresh_token": tokens["refresh_token"]})
+    world.client().post("/v1/sessions/refresh", {"refresh_token": "canary-refresh-4711"})
+    world.client().get("/v1/me", headers={"Authorization": "Bearer canary.token.4711"})
+    world.resident.post("/v1/tickets", {**samples.TICKET, "contact_phone": "13812344711"})
+    world.resident.post("/v1/tickets", {**samples.TICKET, "contact_phone": "13812344711x"})
+    world.lead.get("/v1/tickets?q=13812344711")
+    serves(world)
+    world.close()
+    text = world.server.log.read_text()
+    for secret in ("canary", "13812344711", "linli-demo", "argon2id", "BEGIN", tokens["refresh_token"],
+                   tokens["access_token"], tokens["access_token"].split(".")[2], site.tokens["lead"]):
+        assert secret not in text, secret
