@@ -484,7 +484,7 @@ declare
 	g text;
 	why text;
 begin
-	foreach g in array string_to_array(p_guards, ' ') loop
+	foreach g in array coalesce(string_to_array(p_guards, ' '), '{}') loop
 		why := ticket.guard(g, p_id, p_owner, p_reopened);
 		exit when why is not null;
 	end loop;
@@ -635,10 +635,10 @@ begin
 		if pos ->> 'crs' = 'gcj02' then
 			w := core.gcj02_to_wgs84((pos ->> 'lon')::float8, (pos ->> 'lat')::float8);
 		else
-			select (pos ->> 'lon')::float8, (pos ->> 'lat')::float8 into w;
+			select (pos ->> 'lon')::float8 as wgs_lon, (pos ->> 'lat')::float8 as wgs_lat into w;
 		end if;
 	else
-		select null::float8, null::float8 into w;
+		select null::float8 as wgs_lon, null::float8 as wgs_lat into w;
 	end if;
 	if b ->> 'compound_id' is not null and not exists (select from grid.compound c
 		where c.street_id = core.street() and c.id = (b ->> 'compound_id')::uuid) then
