@@ -23,6 +23,9 @@ void uuid_make(char out[37], unsigned street);
 bool uuid_valid(const char *s); /* exactly 8-4-4-4-12 lower or upper hex */
 unsigned uuid_street(const char *uuid);
 
+/* Of an Accept-Language (NULL: none), ours: "zh" or "en". */
+const char *language_pick(const char *accept);
+
 int64_t clock_ms(void);     /* wall clock, ms since 1970 */
 int64_t monotonic_us(void); /* for durations only */
 #endif

@@ -57,22 +57,6 @@ method_name(enum evhttp_cmd_type cmd)
 	}
 }
 
-/* "zh" unless English is asked for before any Chinese: our readers' own
- * language is the default, and a quality list rarely matters here. */
-static const char *
-language(struct request *rq)
-{
-	bool twice;
-	const char *accept = request_header(rq, "Accept-Language", &twice);
-	const char *en, *zh;
-
-	if (!accept)
-		return "zh";
-	en = strcasestr(accept, "en");
-	zh = strcasestr(accept, "zh");
-	return en && (!zh || en < zh) ? "en" : "zh";
-}
-
 static struct request *
 request_new(struct evhttp_request *ev, struct worker *worker)
 {
@@ -81,6 +65,7 @@ request_new(struct evhttp_request *ev, struct worker *worker)
 	struct evbuffer *in = evhttp_request_get_input_buffer(ev);
 	char *address = NULL;
 	ev_uint16_t port = 0;
+	bool twice;
 
 	rq->ev = ev;
 	rq->conn = evhttp_request_get_connection(ev);
@@ -89,7 +74,7 @@ request_new(struct evhttp_request *ev, struct worker *worker)
 	rq->arena = arena;
 	rq->start_us = monotonic_us();
 	uuid_make(rq->id, 0);
-	rq->lang = language(rq);
+	rq->lang = language_pick(request_header(rq, "Accept-Language", &twice));
 	/* A unix socket has no peer name; evhttp then leaves it empty. */
 	evhttp_connection_get_peer(rq->conn, &address, &port);
 	rq->address = arena_strdup(arena, address && *address ? address :

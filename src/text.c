@@ -250,6 +250,17 @@ uuid_street(const char *uuid)
 	return (high >> 2 & 0x0F) << 12 | low;
 }
 
+/* "zh" unless English is asked for before any Chinese: our readers' own
+ * language is the default, and a quality list rarely matters here. */
+const char *
+language_pick(const char *accept)
+{
+	const char *en = accept ? strcasestr(accept, "en") : NULL;
+	const char *zh = accept ? strcasestr(accept, "zh") : NULL;
+
+	return en && (!zh || en < zh) ? "en" : "zh";
+}
+
 int64_t
 clock_ms(void)
 {
