@@ -1,10 +1,13 @@
 -- Grids: the tree, who leads what, compounds, groups. No hooks.
+--
+-- Cursors are compared through CASE, not COALESCE: that one is not leakproof
+-- for the planner, which then scans from the first row.
 
 -- name: listGrids
 select g.*, g._path as _cursor
 from grid.grid_view g
 where g._street_id = :street::int
-	and g._path > coalesce(:after::text, '')
+	and g._path > case when :after::text is null then '' else :after::text end
 	and (:parent_id::uuid is null or g.parent_id = :parent_id::uuid)
 	and (:kind::text is null or g.kind = :kind::text)
 	and (:compound_id::uuid is null or g.compound_id = :compound_id::uuid)
@@ -39,7 +42,8 @@ select core.must(exists (select from grid.grid g where g.street_id = :street::in
 select a.*, a.id as _cursor
 from grid.assignment_view a
 where a._street_id = :street::int and a.grid_id = :id::uuid
-	and a.id > coalesce(:after::uuid, '00000000-0000-0000-0000-000000000000')
+	and a.id > case when :after::text is null
+		then '00000000-0000-0000-0000-000000000000' else :after::uuid end
 	and (:active::boolean is null or a.active = :active::boolean)
 	and (:updated_after::timestamptz is null or a.updated_at > :updated_after::timestamptz)
 order by a.id
@@ -60,7 +64,8 @@ where a._street_id = :street::int and a.id = :id::uuid;
 select c.*, c.id as _cursor
 from grid.compound_view c
 where c._street_id = :street::int
-	and c.id > coalesce(:after::uuid, '00000000-0000-0000-0000-000000000000')
+	and c.id > case when :after::text is null
+		then '00000000-0000-0000-0000-000000000000' else :after::uuid end
 	and (:under::uuid is null or c._path ^@ (select u.path from grid.grid u
 		where u.street_id = :street::int and u.id = :under::uuid))
 	and (:updated_after::timestamptz is null or c.updated_at > :updated_after::timestamptz)
@@ -71,7 +76,8 @@ limit :limit::int + 1;
 select u.*, u.id as _cursor
 from grid.grid_group_view u
 where u._street_id = :street::int
-	and u.id > coalesce(:after::uuid, '00000000-0000-0000-0000-000000000000')
+	and u.id > case when :after::text is null
+		then '00000000-0000-0000-0000-000000000000' else :after::uuid end
 	and (:grid_id::uuid is null or exists (select from grid.grid_group_member m
 		where m.street_id = :street::int and m.group_id = u.id and m.grid_id = :grid_id::uuid))
 	and (:under::uuid is null or u._path ^@ (select g.path from grid.grid g
