@@ -18,7 +18,7 @@ is_null_schema(const json_t *node)
 static const struct schema *
 branch(struct compile *c, json_t *branches, size_t i)
 {
-	char step[16];
+	char step[24];
 
 	snprintf(step, sizeof(step), "%zu", i);
 	return schema_child(c, step, json_array_get(branches, i));

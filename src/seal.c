@@ -144,9 +144,9 @@ normalise(struct arena *a, const char *text)
 		if (*s != ' ' && *s != '-' && *s != '(' && *s != ')')
 			out[n++] = *s;
 	out[n] = '\0';
-	if (strncmp(out, "+86", 3) == 0 && n == 3 + 11)
+	if (n == 3 + 11 && memcmp(out, "+86", 3) == 0)
 		return out + 3;
-	if (strncmp(out, "0086", 4) == 0 && n == 4 + 11)
+	if (n == 4 + 11 && memcmp(out, "0086", 4) == 0)
 		return out + 4;
 	return out;
 }
