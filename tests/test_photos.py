@@ -1,0 +1,201 @@
+"""Photos: uploaded in every way clients have, kept clean, read only through a
+ticket one may read."""
+
+import concurrent.futures
+import hashlib
+import io
+import os
+import pathlib
+
+import pytest
+from PIL import Image
+
+import conftest
+import harness
+import samples
+
+FORM = "multipart/form-data; boundary=xYz"
+
+
+def jpeg(width=60, height=40, colour="red", **options):
+    out = io.BytesIO()
+    Image.new("RGB", (width, height), colour).save(out, "JPEG", **options)
+    return out.getvalue()
+
+
+def upload(world, data, media="image/jpeg", who="resident", **headers):
+    return getattr(world, who).post("/v1/photos", data=data, headers={"Content-Type": media, **headers})
+
+
+def part(name, data, filename=None):
+    filename = f'; filename="{filename}"' if filename is not None else ""
+    return (f'--xYz\r\nContent-Disposition: form-data; name="{name}"{filename}\r\n\r\n').encode() + data + b"\r\n"
+
+
+def form(*parts):
+    return b"".join(parts) + b"--xYz--\r\n"
+
+
+def blobs(world):
+    return [p for p in pathlib.Path(world.settings.values["data_dir"]).rglob("*") if p.is_file()]
+
+
+def attached(world, picture, **fields):
+    """A ticket with this photo; the path of its bytes."""
+    photo = samples.photo(world, "resident", picture)
+    ticket = samples.ticket(world, photo_ids=[photo], **fields)
+    return f"/v1/tickets/{ticket}/photos/{photo}"
+
+
+def test_upload_in_every_way(shared):
+    for data, media in [(jpeg(), "image/jpeg"), (samples.png(), "image/png"),
+                        (form(part("file", jpeg(), "a.jpg")), FORM),
+                        (form(part("note", b"hello"), part("picture", jpeg(), "")), FORM)]:
+        reply = upload(shared, data, media)
+        assert reply.status_code == 201, reply.text
+        assert reply.json()["stage"] is None and reply.json()["mine"] is True
+    assert (reply.json()["width"], reply.json()["height"]) == (60, 40)
+
+
+# A name is only what somebody said: the content decides.
+def test_content_decides(shared):
+    assert upload(shared, samples.png(), "image/jpeg").status_code == 201
+    assert upload(shared, form(part("file", jpeg(), "../../evil.html")), FORM).status_code == 201
+
+
+@pytest.mark.parametrize("data, media, status, code", [
+    (b"GIF89a" + b"\0" * 40, "image/jpeg", 415, "photo_unsupported"),
+    (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/png", 415, "photo_unsupported"),
+    (jpeg()[:300], "image/jpeg", 422, "photo_damaged"),
+    (jpeg(), "image/gif", 415, "unsupported_media_type"),
+    (jpeg(), "text/html", 415, "unsupported_media_type"),
+    (form(part("file", jpeg())), FORM, 422, "one_photo_expected"),
+    (form(part("a", jpeg(), "a"), part("b", jpeg(), "b")), FORM, 422, "one_photo_expected"),
+    (form(part("file", b"", "a.jpg")), FORM, 422, "one_photo_expected"),
+    (form(part("file", jpeg(), "a.jpg"))[:-6], FORM, 400, "bad_multipart"),
+    (form(part("file", jpeg(), "a.jpg")), "multipart/form-data", 400, "bad_multipart"),
+    (form(*[part("n", b"")] * 17), FORM, 400, "too_many_parts"),
+])
+def test_refused(shared, data, media, status, code):
+    reply = upload(shared, data, media)
+    assert (reply.status_code, reply.json()["code"]) == (status, code)
+
+
+def test_limits(site, spec, tmp_path):
+    world = conftest.World(site, spec, tmp_path, max_photo_bytes=20000, max_photo_pixels=10000)
+    try:
+        assert upload(world, jpeg(100, 100)).status_code == 201
+        reply = upload(world, jpeg(101, 100))
+        assert (reply.status_code, reply.json()["code"]) == (413, "photo_too_many_pixels")
+        reply = upload(world, jpeg(100, 100) + b"\0" * 20000)
+        assert (reply.status_code, reply.json()["code"]) == (413, "body_too_large")
+    finally:
+        world.close()
+
+
+def test_what_is_served_is_clean_and_cached(shared):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010F] = "MakerSecret"
+    exif[0x8825] = {1: "N", 2: (30.0, 40.0, 5.0)}
+    path = attached(shared, jpeg(800, 600, exif=exif))
+    for size, width, height in (("full", 600, 800), ("thumb", 300, 400)):
+        reply = shared.resident.get(f"{path}?size={size}")
+        assert reply.status_code == 200
+        assert reply.headers["Content-Type"] == "image/jpeg"
+        assert reply.headers["X-Content-Type-Options"] == "nosniff"
+        assert reply.headers["Cache-Control"].startswith("private")
+        assert reply.headers["Content-Disposition"].startswith("inline")
+        assert reply.headers["ETag"] == f'"{hashlib.sha256(reply.content).hexdigest()[:32]}"'
+        image = Image.open(io.BytesIO(reply.content))
+        assert image.size == (width, height) and not image.getexif() and b"Secret" not in reply.content
+        head = shared.resident("HEAD", f"{path}?size={size}")
+        assert (head.content, head.headers["Content-Length"]) == (b"", str(len(reply.content)))
+        again = shared.resident.get(f"{path}?size={size}", headers={"If-None-Match": reply.headers["ETag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+
+def test_only_through_a_ticket_one_may_read(shared):
+    path = attached(shared, jpeg(colour="blue"))
+    other = samples.ticket(shared)
+    for size in ("full", "thumb"):
+        assert shared.client().get(f"{path}?size={size}").status_code == 401
+        for who in ("resident_far", "lead_next", "community2", "street_far"):
+            reply = getattr(shared, who).get(f"{path}?size={size}")
+            unknown = getattr(shared, who).get(path[:-12] + "0" * 12)
+            assert reply.status_code == unknown.status_code == 404
+            assert {**reply.json(), "instance": 0} == {**unknown.json(), "instance": 0}
+        for who in ("resident", "lead", "community", "street"):
+            assert getattr(shared, who).get(f"{path}?size={size}").status_code == 200
+    # the right photo under another ticket is no photo
+    elsewhere = f"/v1/tickets/{other}/photos/{path.rsplit('/', 1)[1]}"
+    assert shared.resident.get(elsewhere).status_code == 404
+
+
+def test_same_picture_is_stored_once(world):
+    for _ in range(3):
+        assert upload(world, jpeg(500, 500, "green")).status_code == 201
+    assert len(blobs(world)) == 2  # photo and thumbnail
+    for file in blobs(world):
+        assert file.parent.name + file.name == hashlib.sha256(file.read_bytes()).hexdigest()
+        assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_replay_gives_the_same_photo(world):
+    first = upload(world, jpeg(), **{"Idempotency-Key": "photo-1"})
+    again = upload(world, jpeg(), **{"Idempotency-Key": "photo-1"})
+    assert first.content == again.content
+
+
+def test_many_at_once(world):
+    """Each is stored, or told to come again; none is lost or mixed up."""
+    def one(i):
+        return i, upload(world, jpeg(50 + i, 40), who=("resident", "lead", "community", "street")[i % 4])
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        replies = list(pool.map(one, range(32)))
+    for i, reply in replies:
+        assert reply.status_code == 201 or reply.json()["code"] == "overloaded"
+        if reply.status_code == 201:
+            assert reply.json()["width"] == 50 + i
+
+
+def test_no_room_is_503_and_leaves_nothing(world):
+    data = pathlib.Path(world.settings.values["data_dir"])
+    data.rmdir()
+    data.write_bytes(b"")
+    reply = upload(world, jpeg())
+    assert (reply.status_code, reply.json()["code"]) == (503, "storage_unavailable")
+    assert world.sql("select count(*) from ticket.photo")[0][0] == 0
+    data.unlink()
+    data.mkdir()
+    assert upload(world, jpeg()).status_code == 201
+
+
+def test_bytes_of_dropped_photos_go(world):
+    kept = attached(world, jpeg(500, 500, "yellow"))
+    assert upload(world, jpeg(500, 500, "black")).status_code == 201
+    assert len(blobs(world)) == 4
+    for file in blobs(world):
+        os.utime(file, (0, 0))
+    world.set_clock("25 hours")
+    harness.wait_for(lambda: len(blobs(world)) == 2, "the job to delete the bytes nobody used")
+    assert world.sql("select count(*) from ticket.photo where ticket_id is null")[0][0] == 0
+    names = {f.parent.name + f.name for f in blobs(world)}
+    assert names == set(world.sql("select hash, thumb_hash from ticket.photo")[0])
+    assert kept
+
+
+def test_nothing_is_left_in_the_worker(world):
+    """Descriptors and children of a worker stay as many as they were."""
+    def state():
+        pids = [world.server.pid(f"worker-{i}") for i in range(2)]
+        return [(len(os.listdir(f"/proc/{p}/fd")),
+                 pathlib.Path(f"/proc/{p}/task/{p}/children").read_text()) for p in pids]
+    for n in range(4):
+        upload(world, jpeg(50 + n))
+        upload(world, b"nothing")
+    before = state()
+    for n in range(8):
+        upload(world, jpeg(60 + n))
+        upload(world, b"nothing")
+    assert state() == before
