@@ -19,9 +19,9 @@ size_t db_register(const char *name, const char *sql);
 enum db_outcome {
 	DB_OK,      /* committed; last = result of the last call */
 	DB_ERROR,   /* the server said no, nothing happened; error set */
-	DB_AWAY,    /* never sent: no connection, queue full, or deadline passed
-		       while waiting */
-	DB_LOST,    /* sent, then connection or deadline lost: unknown outcome */
+	DB_AWAY,    /* never sent: no connection, queue full, or deadline
+		       passed while waiting */
+	DB_LOST,    /* sent, then connection or deadline lost: who knows */
 };
 
 #define DB_MAX_PARAMS 48
@@ -41,8 +41,8 @@ struct db_job {
 	int64_t timeout_us; /* from submit to result; 0 = pool's default */
 	void (*done)(struct db_job *job);
 	void *data;
-	/* set before done(); owned by the db, cleared after done() returns
-	 * unless taken with db_take() */
+	/* set before done(), which may free the job or submit it again; the
+	 * results are cleared after done() unless taken with db_take() */
 	enum db_outcome outcome;
 	PGresult *last;  /* DB_OK */
 	PGresult *error; /* DB_ERROR */
@@ -50,13 +50,14 @@ struct db_job {
 	/* private */
 	struct db_job *next;
 	int64_t deadline_us, start_us;
-	int seen;
-	bool abandoned;
 };
 
 struct db_pool;
 
-struct db_pool_stats { int connections, ready, queued; unsigned long reconnects; };
+struct db_pool_stats {
+	int connections, ready, queued;
+	unsigned long reconnects;
+};
 
 struct db_pool *db_pool_new(struct event_base *base, const char *conninfo,
 			    int connections, long statement_timeout_ms);
@@ -64,10 +65,13 @@ struct db_pool *db_pool_new(struct event_base *base, const char *conninfo,
 void db_submit(struct db_pool *p, struct db_job *job);
 /* Caller keeps job->last beyond done(); PQclear it. */
 PGresult *db_take(struct db_job *job);
-bool db_ready(const struct db_pool *p); /* a connection is prepared and idle or working */
+/* A connection is prepared, idle or working. */
+bool db_ready(const struct db_pool *p);
 void db_stats(const struct db_pool *p, struct db_pool_stats *out);
 /* Called whenever ready connections go 0→1 (true) or 1→0 (false). */
-void db_on_change(struct db_pool *p, void (*fn)(bool ready, void *arg), void *arg);
+void db_on_change(struct db_pool *p, void (*fn)(bool ready, void *arg),
+		  void *arg);
+/* Answers what is open (DB_LOST, DB_AWAY); not from inside a done(). */
 void db_pool_free(struct db_pool *p);
 
 /* Start-up: connects synchronously, prepares every registered statement and

@@ -22,7 +22,7 @@ struct bind {
 	enum {
 		BIND_PARAM,   /* operation->params[index] */
 		BIND_BODY,    /* body field `name` */
-		BIND_SEALED,  /* body field `name`, x-personal: as ciphertext, */
+		BIND_SEALED,  /* body field with x-personal: sealed, */
 		BIND_MASK,    /* … as :name_mask, */
 		BIND_BLIND,   /* … as :name_index, to be found by */
 		BIND_HOOK,    /* set by the hook with request_bind() */

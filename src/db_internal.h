@@ -4,7 +4,7 @@
 #include "db.h"
 
 #define QUEUE_MAX 256           /* segments in flight on one connection */
-#define WAIT_MAX QUEUE_MAX      /* jobs waiting for any connection: one drains all */
+#define WAIT_MAX QUEUE_MAX      /* jobs waiting: one connection takes all */
 #define WAIT_US 1000000         /* how long a job waits for a reconnect */
 #define CONNECT_US 5000000      /* connect and prepare together */
 #define TICK_US 50000
@@ -107,7 +107,8 @@ struct db_params {
 	const char *keywords[20], *values[20];
 	char *conninfo, *options;
 };
-struct db_params *db_params_new(const char *conninfo, long statement_timeout_ms);
+struct db_params *db_params_new(const char *conninfo,
+				long statement_timeout_ms);
 void db_params_free(struct db_params *params);
 /* NULL, or which session setting is not as the encoder needs it. */
 const char *db_session_fault(PGconn *pg);

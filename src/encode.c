@@ -6,23 +6,22 @@
  */
 #include "encode.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "encode_internal.h"
 #include "log.h"
 #include "seal.h"
 #include "text.h"
 
-#define MORE_ROOM 4096 /* when escapes outgrow the first reservation */
-
-struct writer {
-	struct evbuffer *out;
-	struct evbuffer_iovec room;
-	char *p, *end;
+enum form {
+	FORM_TEXT,
+	FORM_RAW,    /* JSON already */
+	FORM_NUMBER, /* may be NaN */
+	FORM_BOOL,
+	FORM_TIME,
+	FORM_SEALED,
 };
-
-enum form { FORM_TEXT, FORM_RAW, FORM_NUMBER, FORM_BOOL, FORM_TIME, FORM_SEALED };
 
 struct column {
 	int index;
@@ -39,145 +38,13 @@ struct plan {
 };
 
 static void
-writer_commit(struct writer *w)
-{
-	if (!w->end)
-		return;
-	w->room.iov_len = (size_t)(w->p - (char *)w->room.iov_base);
-	evbuffer_commit_space(w->out, &w->room, 1);
-	w->end = NULL;
-}
-
-static void
-writer_reserve(struct writer *w, size_t n)
-{
-	writer_commit(w);
-	if (evbuffer_reserve_space(w->out, (ev_ssize_t)n, &w->room, 1) != 1)
-		abort();
-	w->p = w->room.iov_base;
-	w->end = w->p + w->room.iov_len;
-}
-
-static inline void
-need(struct writer *w, size_t n)
-{
-	if ((size_t)(w->end - w->p) < n)
-		writer_reserve(w, n > MORE_ROOM ? n : MORE_ROOM);
-}
-
-static inline void
-put(struct writer *w, const char *s, size_t n)
-{
-	need(w, n);
-	memcpy(w->p, s, n);
-	w->p += n;
-}
-
-static inline void
-put_byte(struct writer *w, char c)
-{
-	need(w, 1);
-	*w->p++ = c;
-}
-
-static void
-put_escaped(struct writer *w, unsigned char c)
-{
-	static const char hex[] = "0123456789abcdef";
-	static const char short_[32] = {
-		['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
-		['\r'] = 'r',
-	};
-
-	if (c >= 0x20 && c != '"' && c != '\\') {
-		put_byte(w, (char)c);
-		return;
-	}
-	need(w, 6);
-	*w->p++ = '\\';
-	if (c >= 0x20) {
-		*w->p++ = (char)c;
-	} else if (short_[c]) {
-		*w->p++ = short_[c];
-	} else {
-		memcpy(w->p, "u00", 3);
-		w->p[3] = hex[c >> 4];
-		w->p[4] = hex[c & 15];
-		w->p += 5;
-	}
-}
-
-/* Does any of eight bytes need an escape? The usual tricks of finding a zero
- * byte; bytes of multi-byte characters (>= 0x80) are never found. */
-static inline bool
-any_to_escape(uint64_t x)
-{
-	const uint64_t ones = 0x0101010101010101u, tops = ones << 7;
-	uint64_t quote = x ^ (ones * '"'), slash = x ^ (ones * '\\');
-
-	return (((x - ones * 0x20) & ~x) | ((quote - ones) & ~quote) |
-		((slash - ones) & ~slash)) & tops;
-}
-
-static void
-put_string(struct writer *w, const char *s, size_t n)
-{
-	uint64_t eight;
-
-	need(w, n + 2);
-	*w->p++ = '"';
-	for (; n >= 8; s += 8, n -= 8) {
-		memcpy(&eight, s, 8);
-		if (any_to_escape(eight)) {
-			for (int i = 0; i < 8; i++)
-				put_escaped(w, (unsigned char)s[i]);
-		} else {
-			need(w, 8);
-			memcpy(w->p, &eight, 8);
-			w->p += 8;
-		}
-	}
-	for (; n; s++, n--)
-		put_escaped(w, (unsigned char)*s);
-	put_byte(w, '"');
-}
-
-/* "2026-11-22 06:43:14.123456+00"; RFC 3339 knows no infinity, no BC and no
- * year of five digits: null. */
-static void
-put_time(struct writer *w, const char *s, size_t n)
-{
-	if (n < 22 || s[10] != ' ' || memcmp(s + n - 3, "+00", 3) != 0) {
-		put(w, "null", 4);
-		return;
-	}
-	need(w, n + 2);
-	*w->p++ = '"';
-	memcpy(w->p, s, n - 3);
-	w->p[10] = 'T';
-	w->p += n - 3;
-	*w->p++ = 'Z';
-	put_byte(w, '"');
-}
-
-static void
-put_number(struct writer *w, const char *s, size_t n)
-{
-	/* NaN, Infinity, -Infinity have no place in JSON. */
-	if (n == 0 || *s == 'N' || *s == 'I' || (n > 1 && s[1] == 'I'))
-		put(w, "null", 4);
-	else
-		put(w, s, n);
-}
-
-static void
 put_sealed(struct writer *w, const char *s, const char *name)
 {
 	struct arena *a = arena_new();
 	const char *text = unseal(a, s, name);
 
 	if (text) {
-		put_string(w, text, strlen(text));
+		encode_put_string(w, text, strlen(text));
 	} else {
 		log_event(LOG_ERROR_, "unseal", "%s does not open with this "
 			  "data key", name);
@@ -256,19 +123,19 @@ put_value(struct writer *w, const struct column *c, const PGresult *res,
 	}
 	switch (c->form) {
 	case FORM_TEXT:
-		put_string(w, s, n);
+		encode_put_string(w, s, n);
 		break;
 	case FORM_RAW:
 		put(w, s, n);
 		break;
 	case FORM_NUMBER:
-		put_number(w, s, n);
+		encode_put_number(w, s, n);
 		break;
 	case FORM_BOOL:
 		put(w, *s == 't' ? "true" : "false", *s == 't' ? 4 : 5);
 		break;
 	case FORM_TIME:
-		put_time(w, s, n);
+		encode_put_time(w, s, n);
 		break;
 	case FORM_SEALED:
 		put_sealed(w, s, c->name);
@@ -322,9 +189,9 @@ encode_row(struct evbuffer *out, const PGresult *res, int row,
 	struct plan plan;
 
 	plan_make(&plan, res, shape);
-	writer_reserve(&w, guess(&plan, res, row, row + 1));
+	encode_reserve(&w, guess(&plan, res, row, row + 1));
 	put_row(&w, &plan, res, row);
-	writer_commit(&w);
+	encode_commit(&w);
 }
 
 static int
@@ -361,7 +228,7 @@ encode_page(struct evbuffer *out, const PGresult *res, int rows,
 	struct plan plan;
 
 	plan_make(&plan, res, shape);
-	writer_reserve(&w, guess(&plan, res, 0, rows) + 64);
+	encode_reserve(&w, guess(&plan, res, 0, rows) + 64);
 	put(&w, "{\"items\":[", 10);
 	for (int row = 0; row < rows; row++) {
 		if (row)
@@ -370,11 +237,11 @@ encode_page(struct evbuffer *out, const PGresult *res, int rows,
 	}
 	put(&w, "],\"next\":", 9);
 	if (cursor)
-		put_string(&w, cursor, strlen(cursor));
+		encode_put_string(&w, cursor, strlen(cursor));
 	else
 		put(&w, "null", 4);
 	put_byte(&w, '}');
-	writer_commit(&w);
+	encode_commit(&w);
 	if (next)
 		*next = cursor;
 	else
@@ -414,7 +281,7 @@ encode_string(struct evbuffer *out, const char *s, size_t n)
 {
 	struct writer w = { .out = out };
 
-	writer_reserve(&w, n + 2);
-	put_string(&w, s, n);
-	writer_commit(&w);
+	encode_reserve(&w, n + 2);
+	encode_put_string(&w, s, n);
+	encode_commit(&w);
 }

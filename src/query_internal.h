@@ -1,4 +1,4 @@
-/* Shared by query.c (reading), query_attach.c and query_reply.c. */
+/* Shared by the query_*.c files. */
 #ifndef LINLI_QUERY_INTERNAL_H
 #define LINLI_QUERY_INTERNAL_H
 #include "query.h"
@@ -6,6 +6,8 @@
 extern struct query **query_all; /* by name */
 extern size_t query_count;
 
+/* False (printed) when the name is taken. */
+bool query_add(struct query *q);
 /* Prints "file:line: …". Always false. */
 bool query_fault(const struct query *q, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -49,7 +49,8 @@ answered_by(const struct contract *c, size_t index)
 		const struct operation *op = &c->operations[i];
 		const struct query *q = op->query;
 
-		if (q && q->statements[q->statement_count - 1].db_index == index)
+		if (q && index ==
+			 q->statements[q->statement_count - 1].db_index)
 			return op;
 	}
 	return NULL;
