@@ -1,6 +1,7 @@
 /*
  * Single values as JSON.
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 
