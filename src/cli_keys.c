@@ -25,8 +25,8 @@ rotate(const char *dir, char **why)
 {
 	if (!keys_rotate(dir, why))
 		return false;
-	fputs("linlid keys: send SIGHUP to linlid, then old keys may be deleted "
-	      "once their tokens have expired\n", stderr);
+	fputs("linlid keys: send SIGHUP to linlid; an old key may be deleted "
+	      "once its tokens have expired\n", stderr);
 	return true;
 }
 

@@ -154,11 +154,12 @@ disposition(struct in *value, struct arena *a, struct part *part)
 	if (!type || strcasecmp(type, "form-data") != 0 || part->name)
 		return false;
 	while ((got = take_param(value, a, &name, &text)) == 1) {
-		const char **to = strcasecmp(name, "name") == 0 ? &part->name :
-				  strcasecmp(name, "filename") == 0 ?
-								  &part->filename :
-								  NULL;
+		const char **to = NULL;
 
+		if (strcasecmp(name, "name") == 0)
+			to = &part->name;
+		else if (strcasecmp(name, "filename") == 0)
+			to = &part->filename;
 		/* filename* and the rest carry nothing we use. */
 		if (to && *to)
 			return false;
@@ -201,7 +202,8 @@ header_line(struct in line, struct arena *a, struct part *part)
 	if (!name || !take(&line, ":"))
 		return false;
 	skip_space(&line);
-	while (line.end > line.p && (line.end[-1] == ' ' || line.end[-1] == '\t'))
+	while (line.end > line.p &&
+	       (line.end[-1] == ' ' || line.end[-1] == '\t'))
 		line.end--;
 	for (const char *p = line.p; p < line.end; p++)
 		if (((unsigned char)*p < 0x20 && *p != '\t') || *p == 0x7F)

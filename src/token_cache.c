@@ -74,7 +74,8 @@ token_verify_cached(const char *token, size_t len, int64_t now,
 		forget(c);
 		return "token_expired";
 	}
-	why = token_verify(token, len, config.issuer, config.audience, now, out);
+	why = token_verify(token, len, config.issuer, config.audience, now,
+			   out);
 	if (why)
 		return why;
 	forget(c);

@@ -146,7 +146,8 @@ download_reply(struct request *rq, PGresult *res)
 	}
 	reply_header(rq, "ETag", etag);
 	reply_header(rq, "Cache-Control", "private, max-age=3600");
-	reply_header(rq, "Content-Disposition", "inline; filename=\"photo.jpg\"");
+	reply_header(rq, "Content-Disposition",
+		     "inline; filename=\"photo.jpg\"");
 	return reply_bytes(rq, rq->op->status, "image/jpeg", "", 0);
 }
 

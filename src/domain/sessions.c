@@ -60,8 +60,10 @@ rfc3339(struct request *rq, const char *time)
 }
 
 static void
-copy_claim(char *to, size_t size, const char *text)
+copy_claim(char *to, size_t size, const PGresult *res, const char *column)
 {
+	const char *text = encode_meta(res, column);
+
 	if (!text || strlen(text) >= size)
 		abort(); /* our own query's column */
 	strcpy(to, text);
@@ -71,18 +73,18 @@ copy_claim(char *to, size_t size, const char *text)
 static int
 reply_tokens(struct request *rq, const PGresult *res)
 {
-	int64_t now = clock_ms() / 1000;
-	struct claims c = {.iat = now, .exp = now + config.access_token_seconds};
+	struct claims c = {.iat = clock_ms() / 1000};
 	char *token;
 	json_t *body;
 
 	if (PQntuples(res) != 1)
 		return fail(rq, "internal_error");
+	c.exp = c.iat + config.access_token_seconds;
 	c.street = atol(encode_meta(res, "street_id"));
 	c.epoch = atol(encode_meta(res, "epoch"));
-	copy_claim(c.session, sizeof(c.session), encode_meta(res, "session_id"));
-	copy_claim(c.account, sizeof(c.account), encode_meta(res, "account_id"));
-	copy_claim(c.role, sizeof(c.role), encode_meta(res, "role"));
+	copy_claim(c.session, sizeof(c.session), res, "session_id");
+	copy_claim(c.account, sizeof(c.account), res, "account_id");
+	copy_claim(c.role, sizeof(c.role), res, "role");
 	token = token_sign(&c, config.issuer, config.audience);
 	if (!token)
 		return fail(rq, "internal_error");
@@ -137,7 +139,8 @@ login_begun(struct request *rq, PGresult *res)
 	if (!res)
 		return DONE;
 	if (strcmp(encode_meta(res, "verdict"), "ok") != 0) {
-		reply_header(rq, "Retry-After", encode_meta(res, "retry_after"));
+		reply_header(rq, "Retry-After",
+			     encode_meta(res, "retry_after"));
 		return fail(rq, "too_many_attempts");
 	}
 	l = arena_alloc(rq->arena, sizeof(*l));

@@ -204,7 +204,8 @@ shrink(const struct bytes *in, VipsImage *from, int side)
 			vips_thumbnail_buffer(
 				in->p, in->len, &small, side, "height", side,
 				"size", VIPS_SIZE_DOWN, "export-profile",
-				"srgb", "option_string", "[fail-on=truncated]", NULL);
+				"srgb", "option_string", "[fail-on=truncated]",
+				NULL);
 	if (!failed && vips_image_hasalpha(small))
 		failed = vips_flatten(small, &flat, "background", white, NULL);
 	else if (!failed)
@@ -258,7 +259,7 @@ run(int argc, char **argv)
 	long max_pixels;
 
 	if (argc != 5 || (max_pixels = atol(argv[1])) < 1) {
-		fprintf(stderr, "usage: linlid-image MAX_PIXELS IN OUT THUMB\n");
+		fputs("usage: linlid-image MAX_PIXELS IN OUT THUMB\n", stderr);
 		return TROUBLE;
 	}
 	set_limits();
