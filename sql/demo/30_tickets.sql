@@ -19,14 +19,14 @@ insert into demo_topic values
 	(11, 'waste_sorting', 'problem', '垃圾桶满溢', '分类投放点的桶经常满溢，没有及时清运。', '清运由每日一次改为两次。', null),
 	(12, 'community_life', 'praise', '感谢网格员帮忙', '网格员帮我把走失的老人送回家，谢谢！', '感谢您的肯定，我们会继续做好服务。', null);
 
--- The picture of a finished work: one placeholder, put into the photo store by
--- run.sh under the hash of its bytes.
+-- The picture of a finished work: photo.jpg.b64, which run.sh puts into the photo
+-- store under the hash of its bytes.
 create function pg_temp.demo_photo(street integer, uploader uuid, what text) returns text
 language sql
 as $$
 	insert into ticket.photo (street_id, id, uploader_id, hash, thumb_hash, width, height, bytes)
 	values (street, pg_temp.demo_id(street, 'photo ' || what), uploader,
-		'2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881', '2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881', 64, 48, 1)
+		'7ea2da71de7da3b4d6953a51f4d8e7ea6ac3af09d2d31f099b980e9e0d99b2bc', '7ea2da71de7da3b4d6953a51f4d8e7ea6ac3af09d2d31f099b980e9e0d99b2bc', 160, 120, 720)
 	returning id::text
 $$;
 
@@ -66,7 +66,7 @@ declare
 begin
 	select * into topic from demo_topic t where t.n = pg_temp.pick(what || 'topic', 13);
 	select * into who from demo_person_numbered p
-	where p.street = p_street and p.no = 1 + pg_temp.pick(what || 'who', 1000);
+	where p.street = p_street and p.no = 1 + pg_temp.pick(what || 'who', case p_street when 1 then 4100 else 1150 end);
 	select * into lead from demo_lead l where l.path = who.path order by l.login limit 1;
 	select * into community from demo_login d where d.role = 'community' and who.path ^@ d.at;
 	me := pg_temp.demo_id(p_street, 'account ' || who.login);

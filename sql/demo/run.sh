@@ -80,6 +80,18 @@ load_demo() {
 		-c "comment on database linli is 'demo loaded'" >/dev/null
 }
 
+# The one picture of the demo: for the walk, and as what finished tickets show,
+# stored as the daemon stores it (src/blob.c).
+place_photo() {
+	base64 -d sql/demo/photo.jpg.b64 >var/photo.jpg
+	hash=$(sha256sum var/photo.jpg | cut -d' ' -f1)
+	pair=$(printf %.2s "$hash")
+	mkdir -p "$home/data/photos/$pair"
+	cp var/photo.jpg "$home/data/photos/$pair/${hash#??}"
+	give -R "$home/data/photos"
+	chmod -R go= "$home/data/photos"
+}
+
 # login, role: the name in demo.env is the login in capitals.
 write_tokens() {
 	{
@@ -139,6 +151,7 @@ configure
 [ -e "$home/keys/current" ] || linlid keys new
 linlid migrate
 load_demo
+place_photo
 start_daemon
 write_tokens || fail 'no tokens: are the accounts of the demo there?'
 wait_ready
