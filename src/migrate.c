@@ -18,6 +18,7 @@
 #include "log.h"
 #include "sqltext.h"
 #include "text.h"
+#include "verify.h"
 
 #define FOLDER "migrations/"
 /* A lock not had in 3 s would queue the server's requests behind us: let go,
@@ -114,6 +115,9 @@ bootstrap(PGconn *pg)
 			"applied_at timestamptz not null default now())");
 	run_quietly(pg, "comment on table core.migration is "
 			"'class: local; what linlid migrate has applied'");
+	/* For migrate_verify(), which runs before anything else is asked. */
+	run_quietly(pg, "grant usage on schema core to linli_app");
+	run_quietly(pg, "grant select on core.migration to linli_app");
 	run_quietly(pg, "commit");
 }
 
@@ -320,4 +324,45 @@ cmd_migrate(int argc, char **argv)
 	PQfinish(ms.pg);
 	free(ms.list);
 	return code;
+}
+
+/* row: that of m's version, or beyond the last. */
+static bool
+is_applied(const struct migration *m, const PGresult *applied, int row)
+{
+	if (row >= PQntuples(applied)) {
+		fprintf(stderr, "%s: not applied to the database\n",
+			m->file->name);
+		return false;
+	}
+	if (strcmp(m->checksum, PQgetvalue(applied, row, 1)) != 0) {
+		fprintf(stderr, "%s: altered since it was applied\n",
+			m->file->name);
+		return false;
+	}
+	return true;
+}
+
+/* What the database has beyond ours is a newer program's, which may migrate
+ * while we serve. */
+int
+migrate_verify(const char *conninfo)
+{
+	struct migrations ms = { .pg = PQconnectdb(conninfo) };
+	bool fine = true;
+
+	if (PQstatus(ms.pg) != CONNECTION_OK) {
+		PQfinish(ms.pg);
+		return -1;
+	}
+	migrations_embedded(&ms);
+	/* A database nobody migrated has no such table, and no rows. */
+	ms.applied = PQexec(ms.pg, "select version, checksum "
+				   "from core.migration order by version");
+	for (size_t i = 0; i < ms.count; i++)
+		fine = is_applied(&ms.list[i], ms.applied, (int)i) && fine;
+	PQclear(ms.applied);
+	PQfinish(ms.pg);
+	free(ms.list);
+	return fine;
 }
