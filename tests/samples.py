@@ -87,3 +87,128 @@ def photo(world, person, picture=None):
     reply = getattr(world, person).post("/v1/photos", data=body, headers={"Content-Type": media})
     assert reply.status_code == 201, reply.text
     return reply.json()["id"]
+
+
+# A good call of every operation ------------------------------------------------
+# What an operation needs beside its example: ids in its path, and what of the
+# body or query depends on them. Each is made anew, as person may be told.
+
+PERSON = {"resident": "resident", "grid_lead": "lead", "community": "community", "street": "street"}
+GRID, GRID_NEXT, GRID_FREE = (f"01900000-0000-8001-8000-1000000000{n}" for n in (12, 13, 15))
+GROUP = "01900000-0000-8001-8000-500000000001"
+
+
+def in_state(state, **fields):
+    return lambda world, role: {"ids": {"id": ticket(world, state, **fields)}}
+
+
+def with_if_match(path, make):
+    def prepare(world, role):
+        need = make(world, role)
+        client = getattr(world, PERSON[role])
+        need["headers"] = {"If-Match": client.get(path.format(**need["ids"])).headers["ETag"]}
+        return need
+    return prepare
+
+
+def new_grid(world, role):
+    return {"ids": {"id": act(world, "street", "createGrid", body={
+        "parent_id": "01900000-0000-8001-8000-100000000011", "kind": "micro",
+        "name": "新微网格"})["id"]}}
+
+
+def assignment(world, role):
+    need = new_grid(world, role)
+    return {"ids": {"id": act(world, "street", "createAssignment", need["ids"])["id"]}}
+
+
+def refresh_token(world, role):
+    return {"body": {"refresh_token": login(world)["refresh_token"]}}
+
+
+def own_session(world, role):
+    token = login(world, PERSON[role])["access_token"]
+    return {"headers": {"Authorization": "Bearer " + token}}
+
+
+def submit(world, role):
+    body = dict(world.spec.by_id["submitTicket"].example)
+    if role == "grid_lead":
+        body["on_behalf"] = {"name": "独居老人张婆婆", "note": "上门走访时说起"}
+    return {"body": body}
+
+
+def start(world, role):
+    return in_state("accepted" if role == "grid_lead" else "escalated_community")(world, role)
+
+
+def transfer(world, role):
+    return {"ids": {"id": ticket(world)}, "body": {"grid_id": GRID_NEXT, "reason": "属于相邻微网格。"}}
+
+
+def merge(world, role):
+    return {"ids": {"id": ticket(world)}, "body": {"target_id": ticket(world, "accepted")}}
+
+
+def supported(world, role):
+    need = in_state("submitted", by="resident2")(world, role)
+    act(world, PERSON[role], "supportTicket", need["ids"])
+    return need
+
+
+def photo_of_ticket(world, role):
+    picture = photo(world, "resident")
+    return {"ids": {"id": ticket(world, photo_ids=[picture]), "photo_id": picture}}
+
+
+def upload(world, role):
+    body, media = upload_body()
+    world.sql("delete from ticket.photo where ticket_id is null")  # the quota of the many tests
+    return {"data": body, "headers": {"Content-Type": media}}
+
+
+NEEDS = {
+    "createSession": lambda world, role: {"body": {"login": "resident", "password": "linli-demo"}},
+    "refreshSession": refresh_token,
+    "deleteSession": own_session,
+    "getGrid": lambda world, role: {"ids": {"id": GRID}},
+    "updateGrid": with_if_match("/v1/grids/{id}", new_grid),
+    "listAssignments": lambda world, role: {"ids": {"id": GRID}},
+    "createAssignment": new_grid,
+    "endAssignment": assignment,
+    "getGridGroup": lambda world, role: {"ids": {"id": GROUP}},
+    "updateGridGroup": with_if_match("/v1/grid-groups/{id}", lambda world, role: {"ids": {"id": GROUP}}),
+    "listSimilarTickets": lambda world, role: {"query": {
+        "category": "pets", "lon": 104.1, "lat": 30.66, "crs": "wgs84"}},
+    "submitTicket": submit,
+    "updateTicket": with_if_match("/v1/tickets/{id}", in_state("submitted")),
+    "startTicket": start,
+    "transferTicket": transfer,
+    "mergeTicket": merge,
+    "supportTicket": in_state("submitted", by="resident2"),
+    "unsupportTicket": supported,
+    "uploadPhoto": upload,
+    "downloadPhoto": photo_of_ticket,
+    **{operation: in_state(state) for operation, state in {
+        "getTicket": "submitted", "acceptTicket": "submitted", "rejectTicket": "submitted",
+        "escalateTicket": "accepted", "suspendTicket": "in_progress", "resumeTicket": "suspended",
+        "resolveTicket": "in_progress", "sendBackTicket": "resolved", "replyTicket": "resolved",
+        "rateTicket": "replied", "reopenTicket": "replied", "withdrawTicket": "submitted",
+        "thankTicket": "replied", "listTicketComments": "submitted", "addTicketComment": "submitted",
+        "listTicketEvents": "submitted", "getTicketContact": "submitted", "listTicketPhotos": "submitted",
+    }.items()},
+}
+
+
+def call(world, op, role, body=None, method=None, headers=None):
+    """The operation with everything right, by somebody in that role. body
+    replaces the example's fields, a header of None is left out."""
+    need = NEEDS.get(op.id, lambda world, role: {})(world, role)
+    client = getattr(world, PERSON[role]) if role else world.client()
+    path = op.template.format(**need.get("ids", {}))
+    sent = need.get("body", op.example)
+    if body is not None:
+        sent = {**body, **{k: v for k, v in need.get("body", {}).items() if k.endswith(("_id", "_token"))}}
+    merged = {**need.get("headers", {}), **(headers or {})}
+    return client(method or op.method, path, json=None if "data" in need else sent, data=need.get("data"),
+                  params=need.get("query"), headers={k: v for k, v in merged.items() if v is not None})

@@ -156,6 +156,7 @@ def test_sigterm_under_load_loses_no_request(site, spec, tmp_path):
         harness.wait_for(lambda: load.answered > 200, "load")
         world.server.process.send_signal(signal.SIGTERM)
         load.join()
+        world.server.process.wait(harness.WAIT)
         world.close()
         assert load.failed == []
 
@@ -171,6 +172,7 @@ def test_sigterm_waits_for_a_slow_request(world):
         harness.wait_for(lambda: world.server.lines("stopping"), "the drain")
         c.send(body[5:])
         assert c.read().status == 401
+    world.server.process.wait(harness.WAIT)
 
 
 def own_keys(site, folder):
@@ -219,9 +221,13 @@ def test_sighup_with_a_broken_file_keeps_the_old_settings(site, spec, tmp_path):
 # Not starting ----------------------------------------------------------------
 
 class Refused:
+    """How it ended and what it said. A program that gives up frees nothing."""
+
     def __init__(self, settings, *args):
         done = subprocess.run([str(harness.LINLID), *(args or ("serve",))], capture_output=True, text=True,
-                              timeout=60, env={**os.environ, "LINLI_CONFIG": str(settings.path)})
+                              timeout=20,
+                              env={**os.environ, "LINLI_CONFIG": str(settings.path),
+                                   "ASAN_OPTIONS": "detect_leaks=0"})
         self.code, self.text = done.returncode, done.stdout + done.stderr
         assert "Sanitizer" not in self.text and "runtime error" not in self.text, self.text
         assert self.code not in (0, None) and self.code > 0, self.text
@@ -264,15 +270,15 @@ def test_start_refuses_a_database_that_lacks_a_migration(idle, site):
     database = re.search(r"dbname=(\S+)", idle.values["database"]).group(1)
     site.cluster.execute(database, "delete from core.migration where version ="
                          " (select max(version) from core.migration)")
-    assert "migrat" in Refused(idle).text
+    assert re.search(r"\d{4}_\w+\.sql: not applied", Refused(idle).text)
 
 
 def test_start_refuses_a_database_of_another_shape(idle, site):
-    """A query that does not prepare is named with file and line."""
+    """A query that does not prepare is named with its file."""
     database = re.search(r"dbname=(\S+)", idle.values["database"]).group(1)
     site.cluster.execute(database, "alter function identity.me() rename to them")
     refused = Refused(idle).text
-    assert re.search(r"sessions\.sql:\d+", refused), refused
+    assert "sessions.sql: getMe" in refused and "migrate" in refused, refused
 
 
 def test_start_refuses_a_port_in_use(idle):
@@ -281,7 +287,7 @@ def test_start_refuses_a_port_in_use(idle):
         idle.values["listen"] = f"127.0.0.1:{port}"
         idle.write()
         refused = Refused(idle).text
-    assert str(port) in refused and "in use" in refused, refused
+    assert f":{port}: another program is already listening" in refused, refused
 
 
 def test_start_refuses_settings_it_does_not_know(idle):
@@ -434,7 +440,7 @@ def test_log_lines_are_json_whatever_comes(world):
         entry = json.loads(line)
         assert {"time", "level", "process", "pid", "event"} <= set(entry) and entry["event"] != "forged"
         assert not re.search(rb"[\x00-\x1f\x7f]|\xe2\x80[\xa8\xa9]", line), line
-    assert len(lines) > 100
+    assert len(lines) > 50
 
 
 def test_no_secret_in_the_log(site, spec, tmp_path):
