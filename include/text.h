@@ -18,7 +18,8 @@ bool base64url_decode(struct arena *a, const char *s, size_t n,
 void hex_encode(char *out, const void *in, size_t n); /* 2n+1 bytes */
 
 /* UUIDv8: 48 bits of Unix milliseconds, street in 16 bits (12 after the
- * version, 4 after the variant), 58 random. Lower case, 37 bytes with NUL. */
+ * version, 4 after the variant), 10 bits of microseconds, so that ids made one
+ * after the other sort so, 48 random. Lower case, 37 bytes with NUL. */
 void uuid_make(char out[37], unsigned street);
 bool uuid_valid(const char *s); /* exactly 8-4-4-4-12 lower or upper hex */
 unsigned uuid_street(const char *uuid);

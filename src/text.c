@@ -172,6 +172,15 @@ random_fill(unsigned char *out, size_t n)
 	}
 }
 
+static int64_t
+clock_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 /* Kernel randomness by the page, a system call for every 512 ids. */
 static void
 random_take(unsigned char out[8])
@@ -198,7 +207,8 @@ void
 uuid_make(char out[37], unsigned street)
 {
 	unsigned char b[16];
-	uint64_t ms = (uint64_t)clock_ms();
+	uint64_t now = (uint64_t)clock_us(), ms = now / 1000;
+	unsigned us = (unsigned)(now % 1000);
 	char *p = out;
 
 	random_take(b + 8);
@@ -206,7 +216,8 @@ uuid_make(char out[37], unsigned street)
 		b[i] = (unsigned char)(ms >> (40 - 8 * i));
 	b[6] = (unsigned char)(0x80 | (street >> 8 & 0x0F));
 	b[7] = (unsigned char)street;
-	b[8] = (unsigned char)(0x80 | (street >> 12 & 0x0F) << 2 | (b[8] & 3));
+	b[8] = (unsigned char)(0x80 | (street >> 12 & 0x0F) << 2 | us >> 8);
+	b[9] = (unsigned char)us;
 	for (int i = 0; i < 16; i++) {
 		if (i == 4 || i == 6 || i == 8 || i == 10)
 			*p++ = '-';
@@ -264,10 +275,7 @@ language_pick(const char *accept)
 int64_t
 clock_ms(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	return clock_us() / 1000;
 }
 
 int64_t

@@ -110,14 +110,14 @@ comment on function core.must(boolean, integer, text, text) is
 create function core.new_id(street integer) returns uuid
 language sql volatile parallel safe
 as $$
-	select (lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0')
+	select (lpad(to_hex(us / 1000), 12, '0')
 		|| '8' || lpad(to_hex(street & 4095), 3, '0')
-		|| to_hex(128 | (((street >> 12) & 15) << 2) | (get_byte(decode(right(r, 2), 'hex'), 0) & 3))
-		|| substr(r, 17, 14))::uuid
-	from (select replace(gen_random_uuid()::text, '-', '')) x (r)
+		|| to_hex(128 | (((street >> 12) & 15) << 2) | (us % 1000 >> 8)::integer)
+		|| lpad(to_hex(us % 1000 & 255), 2, '0') || right(gen_random_uuid()::text, 12))::uuid
+	from (select (extract(epoch from clock_timestamp()) * 1000000)::bigint) x (us)
 $$;
 comment on function core.new_id(integer) is
-	'UUIDv8: 48 bits Unix ms; street number, 12 low bits after the version, 4 high bits after the variant; 58 random bits. As uuid_make() in C.';
+	'UUIDv8: 48 bits Unix ms; street number, 12 low bits after the version, 4 high bits after the variant; 10 bits µs of the ms, so that ids made one after the other sort so; 48 random bits. As uuid_make() in C.';
 
 create function core.street_of(id uuid) returns integer
 language sql immutable strict parallel safe

@@ -10,6 +10,9 @@ select is(core.street_of('01900000-0000-8a61-b800-000000000000'), 60001, 'street
 select ok(abs(('x' || replace(left(core.new_id(1)::text, 13), '-', ''))::bit(48)::bigint
 	- extract(epoch from clock_timestamp()) * 1000) < 5000, 'an id begins with the time in ms');
 select is(count(distinct core.new_id(1)), 1000::bigint, 'ids differ') from generate_series(1, 1000);
+select ok(bool_and(left(a::text, 23) <= left(b::text, 23)), 'ids made one after the other sort so')
+from (select id, lead(id) over (order by n) from (select n, core.new_id(1) as id
+	from generate_series(1, 1000) n) x) y (a, b) where b is not null;
 
 -- clock
 select is(core.now(), now(), 'core.now() is the transaction''s time');

@@ -108,6 +108,14 @@ test_uuid(void **state)
 	uuid_make(id, 7);
 	uuid_make(twin, 7);
 	assert_string_not_equal(id, twin);
+	/* one after the other: never backwards, down to the microsecond */
+	assert_true(strncmp(id, twin, 23) <= 0);
+	for (int i = 0; i < 1000; i++) {
+		memcpy(id, twin, sizeof(id));
+		uuid_make(twin, 7);
+		assert_true(strncmp(id, twin, 23) <= 0);
+	}
+	uuid_make(id, 7);
 	memcpy(head, id, 8);
 	memcpy(head + 8, id + 9, 4);
 	head[12] = '\0';
