@@ -99,6 +99,15 @@ def test_forms_and_colours(tmp_path, form, mode):
     assert photo.size == (60, 40)
 
 
+@pytest.mark.parametrize("colour", [(0, 0, 254), (30, 60, 200), (200, 150, 120), (128, 128, 128), (255, 255, 255)])
+@pytest.mark.parametrize("profiled", [False, True])
+def test_colours_stay(tmp_path, colour, profiled):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = encoded(Image.new("RGB", (64, 64), colour), "PNG", **({"icc_profile": profile} if profiled else {}))
+    for image in clean(tmp_path, data):
+        assert max(abs(a - b) for a, b in zip(image.getpixel((30, 30)), colour)) <= 2
+
+
 def test_transparent_is_white(tmp_path):
     photo, thumb = clean(tmp_path, encoded(Image.new("RGBA", (30, 30), (0, 0, 0, 0)), "PNG"))
     assert is_white(photo.getpixel((15, 15))) and is_white(thumb.getpixel((15, 15)))

@@ -175,7 +175,7 @@ start_vips(const char *name)
 
 /* Reads the header only; nothing is decoded before its size is known. */
 static int
-check_size(const struct bytes *in, long max_pixels)
+check_size(const struct bytes *in, long max_pixels, bool *profiled)
 {
 	VipsImage *header = vips_image_new_from_buffer(
 		in->p, in->len, "", "access", VIPS_ACCESS_SEQUENTIAL, NULL);
@@ -185,15 +185,17 @@ check_size(const struct bytes *in, long max_pixels)
 		return DAMAGED;
 	pixels = (long)vips_image_get_width(header) *
 		 vips_image_get_height(header);
+	*profiled = vips_image_get_typeof(header, VIPS_META_ICC_NAME) != 0;
 	g_object_unref(header);
 	return pixels > max_pixels ? TOO_LARGE : DONE;
 }
 
-/* Upright, in sRGB, at most side × side, without transparency. The loader's
- * own option makes half a file an error: the thumbnailer's "fail-on" does not
- * reach it (libvips 8.14). */
+/* Upright, in sRGB, at most side × side, without transparency. Without a
+ * profile the figures are sRGB already, and libvips would tint them. The
+ * loader's own option makes half a file an error: the thumbnailer's "fail-on"
+ * does not reach it (libvips 8.14). */
 static VipsImage *
-shrink(const struct bytes *in, VipsImage *from, int side)
+shrink(const struct bytes *in, VipsImage *from, bool profiled, int side)
 {
 	VipsImage *small = NULL, *flat = NULL;
 	VipsArrayDouble *white = vips_array_double_newv(1, 255.0);
@@ -204,8 +206,8 @@ shrink(const struct bytes *in, VipsImage *from, int side)
 			vips_thumbnail_buffer(
 				in->p, in->len, &small, side, "height", side,
 				"size", VIPS_SIZE_DOWN, "export-profile",
-				"srgb", "option_string", "[fail-on=truncated]",
-				NULL);
+				profiled ? "srgb" : NULL, "option_string",
+				"[fail-on=truncated]", NULL);
 	if (!failed && vips_image_hasalpha(small))
 		failed = vips_flatten(small, &flat, "background", white, NULL);
 	else if (!failed)
@@ -233,16 +235,17 @@ encode(VipsImage *image, struct bytes *out)
 }
 
 static int
-convert(const struct bytes *in, struct bytes *photo, struct bytes *thumb,
-	int *width, int *height)
+convert(const struct bytes *in, bool profiled, struct bytes *photo,
+	struct bytes *thumb, int *width, int *height)
 {
-	VipsImage *large = shrink(in, NULL, PHOTO_SIDE), *memory, *small;
+	VipsImage *large = shrink(in, NULL, profiled, PHOTO_SIDE);
+	VipsImage *memory, *small;
 
 	/* Decoded once: the thumbnail is made of the photo's pixels. */
 	memory = large ? vips_image_copy_memory(large) : NULL;
 	if (!memory)
 		return DAMAGED;
-	small = shrink(NULL, memory, THUMB_SIDE);
+	small = shrink(NULL, memory, false, THUMB_SIDE);
 	if (!small || !encode(memory, photo) || !encode(small, thumb))
 		return TROUBLE;
 	*width = vips_image_get_width(memory);
@@ -257,6 +260,7 @@ run(int argc, char **argv)
 	struct bytes in = {0}, photo = {0}, thumb = {0};
 	int fds[3], width, height, code;
 	long max_pixels;
+	bool profiled;
 
 	if (argc != 5 || (max_pixels = atol(argv[1])) < 1) {
 		fputs("usage: linlid-image MAX_PIXELS IN OUT THUMB\n", stderr);
@@ -273,9 +277,9 @@ run(int argc, char **argv)
 	if (!start_vips(argv[0]))
 		return TROUBLE;
 	confine();
-	code = check_size(&in, max_pixels);
+	code = check_size(&in, max_pixels, &profiled);
 	if (code == DONE)
-		code = convert(&in, &photo, &thumb, &width, &height);
+		code = convert(&in, profiled, &photo, &thumb, &width, &height);
 	if (code != DONE)
 		return code;
 	if (!write_all(fds[1], photo.p, photo.len) ||
