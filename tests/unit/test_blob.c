@@ -133,6 +133,13 @@ test_names(void **state)
 		assert_int_equal(blob_open(names[i], &size), -1);
 		assert_false(blob_delete(names[i], 0));
 	}
+	/* a file outside, that only such a name could reach */
+	close(open(arena_printf(a, "%s/%s", dir, ABC + 2), O_CREAT | O_WRONLY,
+		   0600));
+	assert_int_equal(access(arena_printf(a, "%s/photos/../%s", dir,
+					     ABC + 2), F_OK), 0);
+	assert_int_equal(blob_open(arena_printf(a, "..%s", ABC + 2), &size),
+			 -1);
 	/* nor through a link put in its place */
 	assert_int_equal(unlink(path_of(ABC)), 0);
 	assert_int_equal(symlink("/etc/passwd", path_of(ABC)), 0);

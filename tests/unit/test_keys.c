@@ -27,6 +27,7 @@ test_rotation(void **state)
 	assert_string_not_equal(keys_current()->kid, first);
 	assert_null(verdict(old));
 	assert_null(verdict(signed_token()));
+	run("test -z \"$(ls -A %s | grep -v -e pem -e current)\"%s", "");
 	run("rm %s/%s.pem", first);
 	must(keys_load(dir, &why), &why);
 	assert_string_equal(verdict(old), "token_invalid");
@@ -95,6 +96,8 @@ test_other_keys(void **state)
 
 	(void)state;
 	write_key(EVP_EC_gen("P-384"), NULL);
+	fails(keys_load(dir, &why), &why, "not a private P-256 key");
+	write_key(EVP_EC_gen("secp256k1"), NULL);
 	fails(keys_load(dir, &why), &why, "not a private P-256 key");
 	write_key(EVP_RSA_gen(1024), NULL);
 	fails(keys_load(dir, &why), &why, "not a private P-256 key");

@@ -149,6 +149,12 @@ test_boundaries(void **state)
 		if (parse_bytes(bad[i], NAMED("name=n") END,
 				strlen(NAMED("name=n") END)))
 			fail_msg("accepted: %s", bad[i]);
+	body = "--a \r\n" PHOTO "\r\nb\r\n--a --";
+	assert_false(parse_bytes("multipart/form-data; boundary=\"a \"", body,
+				 strlen(body)));
+	body = "--a b\r\n" PHOTO "\r\nb\r\n--a b--";
+	assert_true(parse_bytes("multipart/form-data; boundary=\"a b\"", body,
+				strlen(body)));
 	memset(seventy, 'b', sizeof(seventy));
 	for (int n = 70; n <= 71; n++) {
 		type = arena_printf(a, "multipart/form-data; boundary=%.*s", n,
@@ -201,6 +207,8 @@ test_headers(void **state)
 	refused(PART("Content-Disposition: form-data; name=n\n", "b") END);
 	refused(PART("Content-Disposition: attachment; name=n\r\n", "b") END);
 	refused(PART(PHOTO PHOTO, "b") END);
+	refused(PART("Content-Disposition: form-data; name=n\r\n"
+		     "Content-Disposition: form-data; filename=f\r\n", "b") END);
 	refused(PART(PHOTO "no colon\r\n", "b") END);
 	refused(PART(PHOTO ": no name\r\n", "b") END);
 	refused(PART(PHOTO "X: a\rb\r\n", "b") END);

@@ -1,9 +1,11 @@
 #include "offload.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 /* cmocka wants the above first */
 #include <cmocka.h>
@@ -18,8 +20,7 @@ static struct event_base *base;
 static pthread_t loop;
 static atomic_int running, most_running, worked;
 static int finished, wanted;
-/* Work waits here while the gate is shut. */
-static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static atomic_bool gate_shut; /* work waits while it is */
 
 static int
 setup(void **state)
@@ -50,8 +51,8 @@ work(void *arg)
 
 	while (now > atomic_load(&most_running))
 		atomic_store(&most_running, now);
-	pthread_mutex_lock(&gate);
-	pthread_mutex_unlock(&gate);
+	while (atomic_load(&gate_shut))
+		sched_yield();
 	job->worked_on = pthread_self();
 	atomic_fetch_sub(&running, 1);
 	atomic_fetch_add(&worked, 1);
@@ -112,13 +113,13 @@ test_bounded(void **state)
 
 	(void)state;
 	assert_true(offload_start(base, 1, 3));
-	pthread_mutex_lock(&gate);
+	atomic_store(&gate_shut, true);
 	assert_true(offload(work, done, &jobs[0]));
 	wait_for_running(1);
 	for (int i = 1; i < 4; i++)
 		assert_true(offload(work, done, &jobs[i]));
 	assert_false(offload(work, done, &jobs[4]));
-	pthread_mutex_unlock(&gate);
+	atomic_store(&gate_shut, false);
 	run_until(4);
 	assert_int_equal(jobs[4].done, 0);
 	/* and there is room again */
@@ -127,19 +128,36 @@ test_bounded(void **state)
 	assert_int_equal(most_running, 1);
 }
 
+static void *
+open_gate(void *unused)
+{
+	static struct job late;
+
+	(void)unused;
+	/* offload_stop() first refuses, then waits for what runs: as long as
+	 * the gate is shut it must not return. */
+	while (offload(work, done, &late))
+		sched_yield();
+	atomic_store(&gate_shut, false);
+	return NULL;
+}
+
 static void
 test_stop(void **state)
 {
-	struct job jobs[4] = {0};
+	struct job jobs[2] = {0};
+	pthread_t opener;
 
 	(void)state;
-	assert_true(offload_start(base, 2, 10));
-	pthread_mutex_lock(&gate);
-	for (int i = 0; i < 4; i++)
+	assert_true(offload_start(base, 2, 1000000));
+	atomic_store(&gate_shut, true);
+	for (int i = 0; i < 2; i++)
 		assert_true(offload(work, done, &jobs[i]));
 	wait_for_running(2);
-	pthread_mutex_unlock(&gate);
+	pthread_create(&opener, NULL, open_gate, NULL);
 	offload_stop();
+	assert_false(gate_shut);
+	pthread_join(opener, NULL);
 	/* What ran was waited for; nothing reaches the loop any more. */
 	assert_int_equal(running, 0);
 	assert_true(worked >= 2);

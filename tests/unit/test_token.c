@@ -18,7 +18,8 @@ current_pkey(void)
 /* Signs any two texts, however wrong, with a real key: what is refused is
  * refused for its content. */
 static char *
-forge_with(EVP_PKEY *pkey, const char *header, const char *payload)
+forge_bytes(EVP_PKEY *pkey, const char *header, const char *payload,
+	    size_t payload_len)
 {
 	unsigned char der[160], raw[64];
 	const unsigned char *p = der;
@@ -26,7 +27,7 @@ forge_with(EVP_PKEY *pkey, const char *header, const char *payload)
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	ECDSA_SIG *sig;
 	char *text = arena_printf(a, "%s.%s", b64(header, strlen(header)),
-				  b64(payload, strlen(payload)));
+				  b64(payload, payload_len));
 
 	assert_true(EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, pkey));
 	assert_true(EVP_DigestSign(ctx, der, &len, (unsigned char *)text,
@@ -38,6 +39,12 @@ forge_with(EVP_PKEY *pkey, const char *header, const char *payload)
 	BN_bn2binpad(ECDSA_SIG_get0_s(sig), raw + 32, 32);
 	ECDSA_SIG_free(sig);
 	return arena_printf(a, "%s.%s", text, b64(raw, sizeof(raw)));
+}
+
+static char *
+forge_with(EVP_PKEY *pkey, const char *header, const char *payload)
+{
+	return forge_bytes(pkey, header, payload, strlen(payload));
 }
 
 static char *
@@ -145,6 +152,8 @@ test_shape(void **state)
 	expect(arena_printf(a, " %s", good), "token_malformed");
 	expect(arena_printf(a, "%s\n", good), "token_malformed");
 	expect(arena_strndup(a, good, n - 1), "token_malformed");
+	expect(arena_strndup(a, good, (size_t)(strrchr(good, '.') - good)),
+	       "token_malformed");
 	memset(longest, 'a', 4097);
 	memcpy(longest, good, n);
 	expect(longest, "token_malformed");
@@ -157,6 +166,31 @@ test_shape(void **state)
 	other = arena_strndup(a, good, n + 4);
 	assert_string_equal(token_verify(other, n + 4, ISS, AUD, NOW, &c),
 			    "token_malformed");
+}
+
+/* Real signatures: only the size decides. */
+static void
+test_size(void **state)
+{
+	char note[4001];
+
+	(void)state;
+	memset(note, 'n', sizeof(note));
+	for (int n = 2400; n <= 2800; n += 20) {
+		char *value = arena_printf(a, "\"%.*s\"", n, note);
+		char *token = forge(header(""), payload("note", value));
+
+		expect(token, strlen(token) > 4096 ? "token_malformed" : NULL);
+	}
+	/* Byte 0 would end the JSON for one reader and not for another. */
+	for (size_t more = 0; more < 2; more++) {
+		EVP_PKEY *pkey = current_pkey();
+		char *text = payload(NULL, NULL);
+
+		expect(forge_bytes(pkey, header(""), text, strlen(text) + more),
+		       more ? "token_malformed" : NULL);
+		EVP_PKEY_free(pkey);
+	}
 }
 
 static void
@@ -343,7 +377,7 @@ test_cache(void **state)
 static void
 test_cache_overflow(void **state)
 {
-	char *token = signed_token();
+	char *token = signed_token(), *other;
 	size_t n = strlen(token);
 	char text[32];
 	struct claims c;
@@ -356,13 +390,20 @@ test_cache_overflow(void **state)
 		assert_non_null(token_verify_cached(text, (size_t)len, NOW, &c));
 	}
 	assert_null(token_verify_cached(token, n, NOW, &c));
+	/* As long as a good one, and some of so many in its very place. */
+	other = arena_strdup(a, token);
+	for (int i = 0; i < 40000; i++) {
+		snprintf(text, sizeof(text), "!%06d", i);
+		memcpy(other, text, 7);
+		assert_non_null(token_verify_cached(other, n, NOW, &c));
+	}
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_round_trip), TEST(test_shape),
+		TEST(test_round_trip), TEST(test_shape), TEST(test_size),
 		TEST(test_signature),  TEST(test_algorithms),
 		TEST(test_header),     TEST(test_claims),
 		TEST(test_times),      TEST(test_cache),
