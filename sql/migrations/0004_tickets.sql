@@ -84,7 +84,7 @@ comment on function ticket.position_json(float8, float8, text) is
 	'A stored (WGS-84) position as clients read it, to a decimetre, in either system.';
 
 create function core.metres(lon1 float8, lat1 float8, lon2 float8, lat2 float8) returns float8
-language sql immutable strict parallel safe
+language sql immutable parallel safe
 return 2 * 6371008.8 * asin(least(1, sqrt(sind((lat2 - lat1) / 2) ^ 2
 	+ cosd(lat1) * cosd(lat2) * sind((lon2 - lon1) / 2) ^ 2)));
 comment on function core.metres(float8, float8, float8, float8) is
@@ -104,7 +104,7 @@ comment on function ticket.statuses_open() is 'Statuses in which somebody on the
 
 create function ticket.path_head(path text, n integer) returns text
 language sql immutable strict parallel safe
-return array_to_string((string_to_array(rtrim(path, '/'), '/'))[1:n], '/') || '/';
+return substring(path from '^(?:[0-9]+/){1,' || n || '}');
 comment on function ticket.path_head(text, integer) is 'The first n steps of a grid path (all when it is shorter).';
 
 create function ticket.path_depth(path text) returns integer
@@ -118,24 +118,38 @@ return lower(normalize(t, NFKC));
 comment on function ticket.plain(text) is 'Text as search compares it: lower case, full-width folded.';
 
 create function ticket.grams(street integer, t text) returns bigint[]
-language sql immutable strict parallel safe
+language plpgsql immutable strict parallel safe
 as $$
-	select coalesce(array_agg(distinct (street::bigint << 42) | (a::bigint << 21) | b), '{}')
-	from (select ascii(c), lead(ascii(c)) over (order by o)
-		from unnest(string_to_array(ticket.plain(t), null)) with ordinality u (c, o)) x (a, b)
-	where b is not null and a > 32 and b > 32 and a <> 12288 and b <> 12288
+begin
+	return (select coalesce(array_agg(distinct (street::bigint << 42) | (a::bigint << 21) | b), '{}')
+		from (select ascii(c), lead(ascii(c)) over (order by o)
+			from unnest(string_to_array(ticket.plain(t), null)) with ordinality u (c, o)) x (a, b)
+		where a > 32 and b > 32);
+end
 $$;
 comment on function ticket.grams(integer, text) is
 	'Pairs of neighbouring characters, each with its street in one number: two-character Chinese words need no dictionary, and a street''s search never wades through another''s.';
 
 create function ticket.terms(q text) returns text[]
 language sql immutable strict parallel safe
-return array_remove(regexp_split_to_array(ticket.plain(q), '[\s　]+'), '');
+return array_remove(regexp_split_to_array(ticket.plain(q), '\s+'), '');
 comment on function ticket.terms(text) is 'The words of a search; all must occur.';
 
 create function ticket.has_terms(hay text, terms text[]) returns boolean
-language sql immutable strict parallel safe
-as $$select bool_and(strpos(ticket.plain(hay), term) > 0) from unnest(terms) term$$;
+language plpgsql immutable strict parallel safe
+as $$
+declare
+	text constant text := ticket.plain(hay);
+	term text;
+begin
+	foreach term in array terms loop
+		if strpos(text, term) = 0 then
+			return false;
+		end if;
+	end loop;
+	return true;
+end
+$$;
 comment on function ticket.has_terms(text, text[]) is 'Do all terms occur in the text.';
 
 create function ticket.cell(lon float8, lat float8) returns bigint
@@ -230,7 +244,7 @@ create table ticket.ticket (
 	closed_at timestamptz,
 	version integer not null default 1,
 	grams bigint[] not null generated always as
-		(ticket.grams(street_id, number || ' ' || title || ' ' || description)) stored,
+		(ticket.grams(street_id, title || ' ' || description)) stored,
 	primary key (street_id, id),
 	unique (street_id, number),
 	foreign key (street_id, grid_id) references grid.grid (street_id, id),
@@ -494,13 +508,15 @@ $$;
 comment on function ticket.barred(text, uuid, uuid, integer) is 'The first of several guards that bars the caller, or null.';
 
 create function ticket.actions(p_status text, p_id uuid, p_owner uuid, p_reopened integer) returns json
-language sql stable
+language plpgsql stable
 as $$
-	select coalesce(json_agg(tr.action order by tr.action), '[]')
-	from core.transition tr
-	where tr.machine in ('ticket', 'ticket_aside') and tr.from_state = p_status
-		and core.role() = any (tr.roles)
-		and (tr.guard is null or ticket.barred(tr.guard, p_id, p_owner, p_reopened) is null)
+begin
+	return (select coalesce(json_agg(tr.action order by tr.action), '[]')
+		from core.transition tr
+		where tr.machine in ('ticket', 'ticket_aside') and tr.from_state = p_status
+			and core.role() = any (tr.roles)
+			and (tr.guard is null or ticket.barred(tr.guard, p_id, p_owner, p_reopened) is null));
+end
 $$;
 comment on function ticket.actions(text, uuid, uuid, integer) is 'What the caller may do now.';
 
@@ -821,13 +837,15 @@ comment on function ticket.hand_over(uuid, uuid, text, text, text) is
 
 create function ticket.tell(t ticket.ticket, p_action text, p_to text, p_role text,
 	p_data json, p_internal boolean) returns void
-language sql
+language plpgsql
 as $$
+begin
 	insert into core.event (street_id, id, subject, subject_id, action, from_state,
 		to_state, actor_id, actor_role, path, owner_id, is_public, data)
 	values (t.street_id, core.new_id(t.street_id), 'ticket', t.id, p_action,
 		case when p_to is not null then t.status end, p_to, core.actor(), p_role, t.path,
-		case when not p_internal then t.owner_id end, t.is_public and not p_internal, p_data)
+		case when not p_internal then t.owner_id end, t.is_public and not p_internal, p_data);
+end
 $$;
 comment on function ticket.tell(ticket.ticket, text, text, text, json, boolean) is
 	'An event written as system in the name of the caller''s own role; internal ones reach staff only.';
@@ -1106,16 +1124,18 @@ comment on function ticket.contact(uuid) is 'The contact in full (phone still se
 create function ticket.match(p_street integer, p_category text, p_lon float8, p_lat float8,
 	p_compound uuid, p_building text, p_except uuid, p_since timestamptz)
 	returns table (id uuid, metres float8, same_building boolean)
-language sql stable rows 10 security definer set search_path = pg_catalog, pg_temp
+language plpgsql stable rows 10 security definer set search_path = pg_catalog, pg_temp
 as $$
-	select m.ticket_id, min(m.metres), bool_or(m.same_building)
+declare
+	cells constant bigint[] := array(select ticket.cell(p_lon, p_lat) + i * 1000000 + j
+		from generate_series(-1, 1) i, generate_series(-1, 1) j);
+begin
+	return query select m.ticket_id, min(m.metres), bool_or(m.same_building)
 	from ((select p.ticket_id, core.metres(p_lon, p_lat, p.lon, p.lat) as metres,
 			p.compound_id = p_compound and p.building = p_building as same_building
 		from ticket.private p
 		where p.street_id = p_street and p.category = p_category and p.cell is not null
-			and p.cell = any (array(
-				select ticket.cell(p_lon, p_lat) + i * 1000000 + j
-				from generate_series(-1, 1) i, generate_series(-1, 1) j))
+			and p.cell = any (cells)
 			and p.created_at > p_since
 			and core.metres(p_lon, p_lat, p.lon, p.lat) <= 100
 		order by p.created_at desc limit 100)
@@ -1128,7 +1148,8 @@ as $$
 			and p.created_at > p_since
 		order by p.created_at desc limit 100)) m
 	where m.ticket_id is distinct from p_except
-	group by m.ticket_id
+	group by m.ticket_id;
+end
 $$;
 comment on function ticket.match(integer, text, float8, float8, uuid, text, uuid, timestamptz) is
 	'Tickets of a category within 100 m or in the same building, in whatever scope: ids and distances for ticket.similar() alone, which shows only what the caller may see.';
@@ -1144,10 +1165,11 @@ create function ticket.similar(p_category text, p_lon float8, p_lat float8,
 	p_compound uuid, p_building text, p_except uuid)
 	returns table (id uuid, number text, title text, status text, support_count integer,
 		created_at timestamptz, distance integer, same_building boolean)
-language sql stable rows 5 security definer set search_path = pg_catalog, pg_temp
+language plpgsql stable rows 5 security definer set search_path = pg_catalog, pg_temp
 as $$
+begin
 	-- A resident learns "near", never how near: three distances are a position.
-	select t.id, t.number, t.title, t.status, t.support_count, t.created_at,
+	return query select t.id, t.number, t.title, t.status, t.support_count, t.created_at,
 		case when core.role() <> 'resident' then round(m.metres)::integer end,
 		coalesce(m.same_building, false)
 	from ticket.match(core.street(), p_category, p_lon, p_lat, p_compound, p_building,
@@ -1155,7 +1177,8 @@ as $$
 	join ticket.ticket t on t.street_id = core.street() and t.id = m.id
 	where t.status not in ('merged', 'withdrawn', 'rejected')
 	order by t.is_open desc, t.created_at desc, t.id
-	limit 5
+	limit 5;
+end
 $$;
 comment on function ticket.similar(text, float8, float8, uuid, text, uuid) is
 	'What the caller may see of the last 30 days, of the same category, within 100 m or in the same building.';
@@ -1199,7 +1222,7 @@ comment on function ticket.similar_to(uuid) is 'Near-duplicates of a ticket, as 
 create view ticket.brief with (security_invoker = true) as
 select t.street_id as _street_id, t.path as _path, t.community as _community,
 	t.is_open as _is_open, t.submitted_by as _submitted_by, t.grams as _grams,
-	t.number || ' ' || t.title || ' ' || t.description as _text,
+	t.title || ' ' || t.description as _text,
 	t.id, t.number, t.kind, t.category, t.urgency, t.status, t.title, t.grid_id,
 	t.is_public as public, t.owner_id is null as on_behalf,
 	coalesce(t.owner_id = core.actor(), false) as mine,
@@ -1260,28 +1283,51 @@ return array(select json_array_elements_text(list));
 comment on function ticket.words(json) is 'A JSON array of strings as text[]; null stays null.';
 
 create function ticket.reach(p_grid uuid) returns text[]
-language sql stable
+language plpgsql stable
 as $$
-	select coalesce(array_agg(distinct case when g.path ^@ s then g.path else s end), '{}')
-	from unnest(case when core.role() in ('resident', 'street')
-			then array[core.street() || '/'] else core.scopes() end) s,
-		(select coalesce((select x.path from grid.grid x
-				where x.street_id = core.street() and x.id = p_grid),
-			case when p_grid is null then core.street() || '/' end) collate "C") g (path)
-	where g.path ^@ s or s ^@ g.path
+declare
+	scopes constant text[] := case when core.role() in ('resident', 'street')
+		then array[core.street() || '/'] else core.scopes() end;
+	top text collate "C";
+begin
+	if p_grid is null then
+		return scopes;
+	end if;
+	select g.path into top from grid.grid g where g.street_id = core.street() and g.id = p_grid;
+	return array(select distinct case when top ^@ s then top else s end
+		from unnest(scopes) s where top ^@ s or s ^@ top);
+end
 $$;
 comment on function ticket.reach(uuid) is
 	'The subtrees a list runs over: the caller''s scopes (residents and the street: all of it) within a grid, if one is named.';
 
-create function ticket.fits(b_status text, b_kind text, b_category text, b_urgency text, b_text text,
-	p_status text[], p_kind text, p_category text, p_urgency text, p_terms text[]) returns boolean
+create function ticket.fits(b_status text, b_kind text, b_category text, b_urgency text,
+	b_grams bigint[], b_text text, p_status text[], p_kind text, p_category text,
+	p_urgency text, p_grams bigint[], p_terms text[]) returns boolean
 language sql stable parallel safe
 return (p_status is null or b_status = any (p_status)) and (p_kind is null or b_kind = p_kind)
 	and (p_category is null or b_category = p_category)
 	and (p_urgency is null or b_urgency = p_urgency)
-	and (p_terms is null or ticket.has_terms(b_text, p_terms));
-comment on function ticket.fits(text, text, text, text, text, text[], text, text, text, text[]) is
+	and (p_terms is null or (b_grams @> p_grams and ticket.has_terms(b_text, p_terms)));
+comment on function ticket.fits(text, text, text, text, bigint[], text, text[], text, text, text, bigint[], text[]) is
 	'The filters that need no index of their own; inlined into each list.';
+
+create function ticket.leaves(p_reach text[]) returns text[]
+language plpgsql stable
+as $$
+begin
+	if ticket.path_depth(p_reach[1]) < 3 then
+		return p_reach;
+	end if;
+	return array(select unnest(p_reach) union
+		select g.path from unnest(p_reach) s
+		join grid.grid up on up.street_id = core.street() and up.path = s collate "C"
+		join grid.grid g on g.street_id = core.street() and g.parent_id = up.id
+		where ticket.path_depth(s) = 3);
+end
+$$;
+comment on function ticket.leaves(text[]) is
+	'Subtrees with each general grid replaced by itself and its micro-grids: tickets then lie exactly on the paths below the communities, and an index gives them in order.';
 
 -- Every branch walks one index in the order it returns: row-level security
 -- filters what the walk meets, so the walk itself must already be the caller's
@@ -1294,9 +1340,10 @@ language plpgsql stable rows 20
 as $$
 declare
 	st constant integer := core.street();
-	scopes constant text[] := ticket.reach(p_grid);
+	scopes constant text[] := ticket.leaves(ticket.reach(p_grid));
 	terms constant text[] := nullif(ticket.terms(p_q), '{}');
-	grams bigint[];
+	grams constant bigint[] := array(select distinct x
+		from unnest(terms) w, unnest(ticket.grams(st, w)) x);
 	lo constant timestamptz := coalesce(p_from, '-infinity');
 	-- Rows before (hi, hi_id), newest first.
 	hi timestamptz := coalesce(p_to, 'infinity');
@@ -1304,7 +1351,7 @@ declare
 begin
 	if p_updated is not null then
 		return query select * from ticket.list_updated(scopes, p_updated, p_after, p_status,
-			p_kind, p_category, p_urgency, terms, p_mine, p_supported, lo, hi, p_limit);
+			p_kind, p_category, p_urgency, grams, terms, p_mine, p_supported, p_from, p_to, p_limit);
 		return;
 	end if;
 	if p_after is not null and ticket.cursor_at(p_after) < hi then
@@ -1317,8 +1364,8 @@ begin
 			where s.street_id = st and s.account_id = core.actor()
 				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
 				and b._path ^@ any (scopes) and (p_mine is not true or b.mine)
-				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._text,
-					p_status, p_kind, p_category, p_urgency, terms)
+				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
+					p_status, p_kind, p_category, p_urgency, grams, terms)
 			order by b.created_at desc, b.id desc limit p_limit;
 		return;
 	elsif p_mine then
@@ -1326,46 +1373,51 @@ begin
 			where b._street_id = st and b._submitted_by = core.actor()
 				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
 				and b._path ^@ any (scopes)
-				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._text,
-					p_status, p_kind, p_category, p_urgency, terms)
+				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
+					p_status, p_kind, p_category, p_urgency, grams, terms)
 			order by b.created_at desc, b.id desc limit p_limit;
 		return;
 	end if;
+	if p_q ~ '^\s*[A-Za-z]{2,6}-[0-9]{4}-[0-9]{6,9}\s*$' then
+		return query select b.* from ticket.brief b
+			where b._street_id = st and b.number = upper(btrim(p_q))
+				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
+				and b._path ^@ any (scopes)
+				and ticket.fits(b.status, b.kind, b.category, b.urgency, null, null,
+					p_status, p_kind, p_category, p_urgency, null, null);
 	-- A rare word: by its pairs of characters. A common one is soon met on
 	-- the ordered walk below, and in a small grid the walk is short anyway.
-	select array_agg(distinct x) into grams
-	from unnest(terms) w, unnest(ticket.grams(st, w)) x;
-	if grams is not null and ticket.path_depth(scopes[1]) < 3 and ticket.is_rare(st, grams) then
+	elsif grams <> '{}' and ticket.path_depth(scopes[1]) < 3 and ticket.is_rare(grams) then
 		return query select b.* from ticket.brief b
 			where b._street_id = st and b._grams @> grams
 				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
 				and b._path ^@ any (scopes)
-				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._text,
-					p_status, p_kind, p_category, p_urgency, terms)
+				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
+					p_status, p_kind, p_category, p_urgency, grams, terms)
 			order by b.created_at desc, b.id desc limit p_limit;
 	elsif p_status <@ ticket.statuses_open() then
 		return query select b.* from unnest(scopes) s (path), lateral (
 			(select b.* from ticket.brief b
 			where ticket.path_depth(s.path) = 1 and b._is_open and b._street_id = st
 				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
-				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._text,
-					p_status, p_kind, p_category, p_urgency, terms)
+				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
+					p_status, p_kind, p_category, p_urgency, grams, terms)
 			order by b.created_at desc, b.id desc limit p_limit)
 			union all
 			(select b.* from ticket.brief b
 			where ticket.path_depth(s.path) = 2 and b._is_open and b._street_id = st
 				and b._community = s.path
 				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
-				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._text,
-					p_status, p_kind, p_category, p_urgency, terms)
+				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
+					p_status, p_kind, p_category, p_urgency, grams, terms)
 			order by b.created_at desc, b.id desc limit p_limit)
 			union all
 			(select b.* from ticket.brief b
 			where ticket.path_depth(s.path) > 2 and b._street_id = st
-				and b._path >= s.path and b._path < core.path_end(s.path) and b._is_open
+				and b._path = s.path and b._is_open
 				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
-				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._text,
-					p_status, p_kind, p_category, p_urgency, terms)
+				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
+					p_status, p_kind, p_category, p_urgency, grams, terms)
 			order by b.created_at desc, b.id desc limit p_limit)) b
 		order by b.created_at desc, b.id desc limit p_limit;
 	else
@@ -1373,32 +1425,24 @@ begin
 			(select b.* from ticket.brief b
 			where ticket.path_depth(s.path) = 1 and b._street_id = st
 				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
-				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._text,
-					p_status, p_kind, p_category, p_urgency, terms)
+				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
+					p_status, p_kind, p_category, p_urgency, grams, terms)
 			order by b.created_at desc, b.id desc limit p_limit)
 			union all
 			(select b.* from ticket.brief b
 			where ticket.path_depth(s.path) = 2 and b._street_id = st
 				and b._community = s.path
 				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
-				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._text,
-					p_status, p_kind, p_category, p_urgency, terms)
+				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
+					p_status, p_kind, p_category, p_urgency, grams, terms)
 			order by b.created_at desc, b.id desc limit p_limit)
 			union all
 			(select b.* from ticket.brief b
-			where ticket.path_depth(s.path) = 3 and b._street_id = st
-				and b._path >= s.path and b._path < core.path_end(s.path)
-				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
-				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._text,
-					p_status, p_kind, p_category, p_urgency, terms)
-			order by b.created_at desc, b.id desc limit p_limit)
-			union all
-			(select b.* from ticket.brief b
-			where ticket.path_depth(s.path) > 3 and b._street_id = st
+			where ticket.path_depth(s.path) > 2 and b._street_id = st
 				and b._path = s.path
 				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
-				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._text,
-					p_status, p_kind, p_category, p_urgency, terms)
+				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
+					p_status, p_kind, p_category, p_urgency, grams, terms)
 			order by b.created_at desc, b.id desc limit p_limit)) b
 		order by b.created_at desc, b.id desc limit p_limit;
 	end if;
@@ -1408,17 +1452,19 @@ comment on function ticket.list(text[], text, text, text, uuid, boolean, boolean
 	timestamptz, timestamptz, text, text, integer) is
 	'A page of tickets, newest first, before a cursor; with p_updated those changed since, oldest change first.';
 
-create function ticket.is_rare(p_street integer, p_grams bigint[]) returns boolean
-language sql stable
+create function ticket.is_rare(p_grams bigint[]) returns boolean
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set linli.role = 'system'
 as $$
-	select count(*) <= 2000 from (select from ticket.ticket t
-		where t.street_id = p_street and t.grams @> p_grams limit 2001) x
+begin
+	return (select count(*) <= 2000 from (select from ticket.ticket t
+		where t.street_id = core.street() and t.grams @> p_grams limit 2001) x);
+end
 $$;
-comment on function ticket.is_rare(integer, bigint[]) is
-	'Do few enough tickets of the caller hold these pairs to sort them all.';
+comment on function ticket.is_rare(bigint[]) is
+	'Do few enough tickets of the street hold these pairs to fetch them all. Counts beyond the caller''s scope, since what it counts is the work of the index; it says only yes or no.';
 
 create function ticket.list_updated(p_scopes text[], p_updated timestamptz, p_after text, p_status text[],
-	p_kind text, p_category text, p_urgency text, p_terms text[], p_mine boolean,
+	p_kind text, p_category text, p_urgency text, p_grams bigint[], p_terms text[], p_mine boolean,
 	p_supported boolean, p_from timestamptz, p_to timestamptz, p_limit integer) returns setof ticket.brief
 language plpgsql stable rows 20
 as $$
@@ -1436,58 +1482,72 @@ begin
 		(select b.* from ticket.brief b
 		where ticket.path_depth(s.path) < 3 and b._street_id = st
 			and (b.updated_at, b.id) > (lo, lo_id)
-			and b.created_at >= p_from and b.created_at < p_to and b._path ^@ s.path
+			and (p_from is null or b.created_at >= p_from) and (p_to is null or b.created_at < p_to) and b._path ^@ s.path
 			and (p_mine is not true or b._submitted_by = core.actor())
 			and (p_supported is not true or exists (select from ticket.supporter x
 				where x.street_id = st and x.ticket_id = b.id and x.account_id = core.actor()))
-			and ticket.fits(b.status, b.kind, b.category, b.urgency, b._text,
-				p_status, p_kind, p_category, p_urgency, p_terms)
+			and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
+				p_status, p_kind, p_category, p_urgency, p_grams, p_terms)
 		order by b.updated_at, b.id limit p_limit)
 		union all
 		(select b.* from ticket.brief b
 		where ticket.path_depth(s.path) > 2 and b._street_id = st
-			and b._path >= s.path and b._path < core.path_end(s.path)
+			and b._path = s.path
 			and (b.updated_at, b.id) > (lo, lo_id)
-			and b.created_at >= p_from and b.created_at < p_to
+			and (p_from is null or b.created_at >= p_from) and (p_to is null or b.created_at < p_to)
 			and (p_mine is not true or b._submitted_by = core.actor())
 			and (p_supported is not true or exists (select from ticket.supporter x
 				where x.street_id = st and x.ticket_id = b.id and x.account_id = core.actor()))
-			and ticket.fits(b.status, b.kind, b.category, b.urgency, b._text,
-				p_status, p_kind, p_category, p_urgency, p_terms)
+			and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
+				p_status, p_kind, p_category, p_urgency, p_grams, p_terms)
 		order by b.updated_at, b.id limit p_limit)) b
 	order by b.updated_at, b.id limit p_limit;
 end
 $$;
-comment on function ticket.list_updated(text[], timestamptz, text, text[], text, text, text, text[],
+comment on function ticket.list_updated(text[], timestamptz, text, text[], text, text, text, bigint[], text[],
 	boolean, boolean, timestamptz, timestamptz, integer) is
 	'The part of ticket.list() that follows changes.';
 
 create function ticket.summary(p_grid uuid, p_kind text, p_category text, p_urgency text,
 	p_from timestamptz, p_to timestamptz)
 	returns table (total integer, open integer, by_status json, by_grid json)
-language sql stable rows 1
+language plpgsql stable rows 1
 as $$
-	with counted as materialized (
-		select t.status, t.is_open, ticket.path_head(t.path, s.depth + 1) as path, count(*) as n
-		from (select path, ticket.path_depth(path) as depth from unnest(ticket.reach(p_grid)) path) s
-		join ticket.ticket t on t.street_id = core.street()
-			and t.path >= s.path and t.path < core.path_end(s.path)
-			and t.created_at >= coalesce(p_from, '-infinity')
-			and t.created_at < coalesce(p_to, 'infinity')
-			and ticket.fits(t.status, t.kind, t.category, t.urgency, null,
-				null, p_kind, p_category, p_urgency, null)
-		group by 1, 2, 3)
-	select coalesce(sum(n), 0)::integer, coalesce(sum(n) filter (where is_open), 0)::integer,
+declare
+	st constant integer := core.street();
+begin
+	return query with counted as materialized (
+		select c.status, ticket.path_head(c.path, ticket.path_depth(s.path) + 1) as path, sum(c.n) as n
+		from (select x as path, core.path_end(x) as path_end from unnest(ticket.reach(p_grid)) x offset 0) s,
+		lateral (
+			(select t.status, t.path, count(*) as n from ticket.ticket t
+			where ticket.path_depth(s.path) = 1 and t.street_id = st
+				and (p_from is null or t.created_at >= p_from) and (p_to is null or t.created_at < p_to)
+				and (p_kind is null or t.kind = p_kind) and (p_category is null or t.category = p_category)
+				and (p_urgency is null or t.urgency = p_urgency)
+			group by t.status, t.path)
+			union all
+			(select t.status, t.path, count(*) from ticket.ticket t
+			where ticket.path_depth(s.path) > 1 and t.street_id = st
+				and t.path >= s.path and t.path < s.path_end
+				and (p_from is null or t.created_at >= p_from) and (p_to is null or t.created_at < p_to)
+				and (p_kind is null or t.kind = p_kind) and (p_category is null or t.category = p_category)
+				and (p_urgency is null or t.urgency = p_urgency)
+			group by t.status, t.path)) c
+		group by 1, 2)
+	select coalesce(sum(n), 0)::integer,
+		coalesce(sum(n) filter (where status = any (ticket.statuses_open())), 0)::integer,
 		(select coalesce(json_agg(json_build_object('status', x.status, 'count', x.n)
 			order by x.n desc, x.status), '[]')
 		from (select c.status, sum(c.n)::integer as n from counted c group by c.status) x),
 		(select coalesce(json_agg(json_build_object('grid_id', g.id, 'name', g.name,
 			'kind', g.kind, 'count', x.n, 'open', x.open) order by g.path), '[]')
-		from (select c.path, sum(c.n)::integer as n,
-				coalesce(sum(c.n) filter (where c.is_open), 0)::integer as open
+		from (select c.path, sum(c.n)::integer as n, coalesce(sum(c.n)
+					filter (where c.status = any (ticket.statuses_open())), 0)::integer as open
 			from counted c group by c.path) x
-		join grid.grid g on g.street_id = core.street() and g.path = x.path collate "C")
-	from counted
+		join grid.grid g on g.street_id = st and g.path = x.path collate "C")
+	from counted;
+end
 $$;
 comment on function ticket.summary(uuid, text, text, text, timestamptz, timestamptz) is
 	'How many tickets the caller may see, by status and by the next grids down.';
@@ -1545,11 +1605,11 @@ grant execute on function core.gcj02_shift(float8, float8), core.wgs84_to_gcj02(
 	ticket.contact(uuid), ticket.similar(text, float8, float8, uuid, text, uuid),
 	ticket.similar_at(text, float8, float8, text, uuid, text), ticket.similar_to(uuid),
 	ticket.cursor(timestamptz, uuid), ticket.cursor_at(text), ticket.words(json),
-	ticket.reach(uuid),
-	ticket.fits(text, text, text, text, text, text[], text, text, text, text[]),
+	ticket.reach(uuid), ticket.leaves(text[]),
+	ticket.fits(text, text, text, text, bigint[], text, text[], text, text, text, bigint[], text[]),
 	ticket.list(text[], text, text, text, uuid, boolean, boolean, timestamptz, timestamptz,
-		timestamptz, text, text, integer), ticket.is_rare(integer, bigint[]),
-	ticket.list_updated(text[], timestamptz, text, text[], text, text, text, text[],
+		timestamptz, text, text, integer), ticket.is_rare(bigint[]),
+	ticket.list_updated(text[], timestamptz, text, text[], text, text, text, bigint[], text[],
 		boolean, boolean, timestamptz, timestamptz, integer),
 	ticket.summary(uuid, text, text, text, timestamptz, timestamptz) to linli_app;
 grant execute on function ticket.close_silent(integer) to linli_job;

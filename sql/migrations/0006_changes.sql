@@ -25,11 +25,12 @@ declare
 	i uuid := coalesce(nullif(split_part(p_after, ':', 2), ''), '00000000-0000-0000-0000-000000000000')::uuid;
 	horizon constant xid8 := pg_snapshot_xmin(pg_current_snapshot());
 begin
-	-- A micro-grid sees few of the street's events: walk its own.
-	if core.role() = 'grid_lead' and (select bool_and(ticket.path_depth(s) > 3) from unnest(core.scopes()) s) then
-		return query select v.* from unnest(core.scopes()) s (path), lateral (
-				select v.* from core.event_view v
-				where v._street_id = st and v._path = s.path
+	-- Their part of the street's events may be small: walk it grid by grid.
+	if core.role() in ('grid_lead', 'community') then
+		return query select v.* from core.scope_ranges() s
+			join grid.grid g on g.street_id = st and g.path >= s.lo and g.path < s.hi,
+			lateral (select v.* from core.event_view v
+				where v._street_id = st and v._path = g.path
 					and (v._xact, v.id) > (x, i) and v._xact < horizon
 				order by v._xact, v.id limit p_limit) v
 			order by v._xact, v.id limit p_limit;

@@ -23,6 +23,8 @@ from ticket.summary(:under::uuid, :kind::text, :category::text, :urgency::text,
 	:created_from::timestamptz, :created_to::timestamptz) s;
 
 -- name: listSimilarTickets
+select core.must(num_nulls(:lon::float8, :lat::float8, :crs::text) in (0, 3),
+	422, 'position_incomplete', '/lon');
 select s.id, s.number, s.title, s.status, s.support_count, s.created_at, s.distance, s.same_building
 from ticket.similar_at(:category::text, :lon::float8, :lat::float8, :crs::text,
 	:compound_id::uuid, :building::text) s;
