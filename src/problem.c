@@ -52,7 +52,10 @@ add_fault(struct request *rq, struct evbuffer *out, const struct fault *f)
 		if (f->pointer[0] != places[i].mark)
 			continue;
 		add_field(out, "\"in\":", places[i].in);
-		add_field(out, ",\"name\":", f->pointer + 1);
+		/* of an item of a list, the list's */
+		add_field(out, ",\"name\":",
+			  arena_strndup(rq->arena, f->pointer + 1,
+					strcspn(f->pointer + 1, "/")));
 		evbuffer_add(out, ",", 1);
 	}
 	if (f->pointer[0] && strchr(":?@", f->pointer[0]))
@@ -65,6 +68,18 @@ add_fault(struct request *rq, struct evbuffer *out, const struct fault *f)
 	evbuffer_add(out, "}", 1);
 }
 
+void
+problem_begin(struct evbuffer *out, const char *code, int status,
+	      const char *sentence, const char *id)
+{
+	evbuffer_add_printf(out, "{\"type\":\"urn:linli:problem:%s\"", code);
+	add_field(out, ",\"title\":", sentence);
+	evbuffer_add_printf(out, ",\"status\":%d", status);
+	add_field(out, ",\"code\":", code);
+	if (id)
+		evbuffer_add_printf(out, ",\"instance\":\"urn:uuid:%s\"", id);
+}
+
 /* A 404 says nothing that differs between an id that is not there and one
  * that is not the caller's; all else names the request for the support. */
 static void
@@ -74,14 +89,8 @@ write_problem(struct request *rq, const char *code, int status,
 	struct evbuffer *out = rq->out;
 
 	evbuffer_drain(out, evbuffer_get_length(out));
-	add_field(out, "{\"type\":",
-		  arena_printf(rq->arena, "urn:linli:problem:%s", code));
-	add_field(out, ",\"title\":", sentence);
-	evbuffer_add_printf(out, ",\"status\":%d", status);
-	add_field(out, ",\"code\":", code);
-	if (status != 404)
-		add_field(out, ",\"instance\":",
-			  arena_printf(rq->arena, "urn:uuid:%s", rq->id));
+	problem_begin(out, code, status, sentence,
+		      status == 404 ? NULL : rq->id);
 	if (faults) {
 		evbuffer_add_printf(out, ",\"errors\":[");
 		for (const struct fault *f = faults; f; f = f->next) {
