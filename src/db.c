@@ -83,22 +83,30 @@ refuse_later(struct db_pool *p, struct db_job *job)
 	event_active(p->wake, EV_TIMEOUT, 0);
 }
 
+/* One that breaks before the Sync has executed nothing: on to the next. */
+static bool
+send_somewhere(struct db_pool *p, struct db_job *job)
+{
+	struct db_conn *c;
+
+	while ((c = shortest_queue(p)))
+		if (db_pipe_send(c, job))
+			return true;
+	return false;
+}
+
 void
 db_submit(struct db_pool *p, struct db_job *job)
 {
-	struct db_conn *c = shortest_queue(p);
-
 	job->last = job->error = NULL;
 	job->start_us = monotonic_us();
 	job->deadline_us = job->start_us +
 		(job->timeout_us ? job->timeout_us : p->timeout_us);
-	if (c) {
-		if (!db_pipe_send(c, job))
+	if (!send_somewhere(p, job)) {
+		if (p->ready == 0 && p->waiting.count < WAIT_MAX)
+			db_list_push(&p->waiting, job);
+		else
 			refuse_later(p, job);
-	} else if (p->ready == 0 && p->waiting.count < WAIT_MAX) {
-		db_list_push(&p->waiting, job);
-	} else {
-		refuse_later(p, job);
 	}
 	db_tick_start(p);
 }
@@ -106,14 +114,11 @@ db_submit(struct db_pool *p, struct db_job *job)
 void
 db_dispatch_waiting(struct db_pool *p)
 {
-	struct db_conn *c;
+	struct db_job *job;
 
-	while (p->waiting.first && (c = shortest_queue(p))) {
-		struct db_job *job = db_list_pop(&p->waiting);
-
-		if (!db_pipe_send(c, job))
+	while ((job = db_list_pop(&p->waiting)))
+		if (!send_somewhere(p, job))
 			refuse_later(p, job);
-	}
 }
 
 void

@@ -111,8 +111,7 @@ segment_done(struct db_conn *c)
 	enum db_outcome outcome = error ? DB_ERROR
 		: c->warned ? DB_LOST : DB_OK;
 
-	/* ACTIVE: the next segment is already under way; the check comes at
-	 * its end then. A transaction left open has not committed. */
+	/* ACTIVE: the next segment is already under way. */
 	if (status != PQTRANS_IDLE && status != PQTRANS_ACTIVE)
 		return false;
 	if (!error && c->seen != s.calls)
@@ -138,12 +137,32 @@ segment_done(struct db_conn *c)
 	return true;
 }
 
+/* A segment is one transaction: what opens or ends one inside it would leave
+ * the next segments uncommitted, or half of this one committed. */
+static bool
+is_transaction_control(const char *tag)
+{
+	static const char *const tags[] = { "BEGIN", "START TRANSACTION",
+					    "COMMIT", "ROLLBACK",
+					    "PREPARE TRANSACTION" };
+
+	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
+		if (strcmp(tag, tags[i]) == 0)
+			return true;
+	return false;
+}
+
 static bool
 take_result(struct db_conn *c, PGresult *r)
 {
 	switch (PQresultStatus(r)) {
-	case PGRES_TUPLES_OK:
 	case PGRES_COMMAND_OK:
+		if (is_transaction_control(PQcmdStatus(r))) {
+			PQclear(r);
+			return false;
+		}
+		/* fall through */
+	case PGRES_TUPLES_OK:
 		PQclear(c->last);
 		c->last = r;
 		c->seen++;
