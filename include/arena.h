@@ -1,5 +1,5 @@
 /* Memory of one request: allocate freely, free all at once. Out of memory
- * aborts the process (the supervisor starts another), so no call returns NULL. */
+ * aborts the process (the supervisor starts another): no call returns NULL. */
 #ifndef LINLI_ARENA_H
 #define LINLI_ARENA_H
 #include <stdarg.h>

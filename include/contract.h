@@ -33,13 +33,13 @@ struct operation {
 	const char *path;   /* template */
 	const char *source; /* "tickets.yaml:41" */
 	size_t segment_count;
-	const char *segments[16]; /* literal, or NULL where a path parameter is */
+	const char *segments[16]; /* literal; NULL: a parameter */
 	bool public_;             /* security: [] */
 	unsigned roles;           /* bits of enum role */
 	size_t param_count;
 	struct param *params;
 	bool has_body, body_required;
-	const struct schema *body;   /* application/json; NULL if raw media only */
+	const struct schema *body;   /* JSON; NULL if raw media only */
 	size_t media_count;          /* other accepted content types */
 	const char *media[8];
 	size_t max_body;             /* x-max-body, bytes; 0 = config */

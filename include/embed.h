@@ -4,9 +4,11 @@
 #include <stddef.h>
 
 struct embedded {
-	const char *name; /* "openapi.json", "queries/tickets.sql", "migrations/0001_core.sql" */
+	/* "openapi.json", "queries/tickets.sql", "migrations/0001_core.sql" */
+	const char *name;
 	const char *start, *end;
 };
-extern const struct embedded embedded_files[]; /* sorted by name, NULL name ends */
+/* Sorted by name; a NULL name ends. */
+extern const struct embedded embedded_files[];
 const struct embedded *embedded_find(const char *name);
 #endif

@@ -7,7 +7,8 @@
  * (PCRE2, UTF), format (uuid date date-time uri phone), items, minItems,
  * maxItems, uniqueItems, oneOf + discriminator (or, for "X or null", oneOf:
  * [X, {type: null}]), $ref (only annotations beside it), default (applied to
- * the instance); title, description, example(s), deprecated, readOnly, writeOnly
+ * the instance); title, description, example(s), deprecated, readOnly,
+ * writeOnly
  * and x-* carry no check. */
 #ifndef LINLI_SCHEMA_H
 #define LINLI_SCHEMA_H
@@ -20,9 +21,10 @@ struct schema;
 /* One fault of an instance: where (JSON pointer, "" = the whole) and what. */
 struct fault {
 	const char *pointer;
-	const char *code; /* required unknown_field type enum const minimum maximum
-			     exclusive_minimum exclusive_maximum multiple_of too_short too_long pattern format too_few
-			     too_many not_unique one_of null too_deep */
+	/* required unknown_field type enum const minimum maximum
+	 * exclusive_minimum exclusive_maximum multiple_of too_short too_long
+	 * pattern format too_few too_many not_unique one_of null too_deep */
+	const char *code;
 	const char *limit; /* the bound or name concerned, or NULL */
 	struct fault *next;
 };

@@ -10,7 +10,8 @@ bool seal_load(const char *dir, char **why); /* creates nothing */
 bool seal_new(const char *dir, char **why);  /* O_EXCL */
 /* "v1." base64url(nonce ‖ box); context (e.g. "contact_phone") is bound in. */
 char *seal(struct arena *a, const char *text, const char *context);
-char *unseal(struct arena *a, const char *sealed, const char *context); /* NULL: forged */
+/* NULL: forged, or sealed for another context. */
+char *unseal(struct arena *a, const char *sealed, const char *context);
 /* 13812345678 → 138****5678; shorter ones keep the last two only. */
 char *mask_phone(struct arena *a, const char *phone);
 /* Keyed blind index: hex HMAC of the normalised value, for exact look-up. */

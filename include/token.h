@@ -33,7 +33,7 @@ const char *keys_jwks(size_t *len);            /* JSON of the public set */
 char *token_sign(const struct claims *c, const char *issuer,
 		 const char *audience);
 /* NULL = valid, claims filled; else a stable problem code: token_malformed,
- * token_expired, token_invalid. leeway 60 s on iat/nbf only forwards and exp. */
+ * token_expired, token_invalid. Leeway 60 s on iat, nbf (forwards) and exp. */
 const char *token_verify(const char *token, size_t len, const char *issuer,
 			 const char *audience, int64_t now, struct claims *out);
 /* The same with a per-process cache of verified tokens, until exp or

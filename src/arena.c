@@ -89,7 +89,7 @@ arena_alloc(struct arena *a, size_t size)
 		abort();
 	if (b->size - b->used < need) {
 		if (need > BLOCK_SIZE / 2) {
-			/* A large piece gets its own block, behind the current. */
+			/* Large: a block of its own, behind the current. */
 			b = block_new(a->blocks->next, need);
 			a->blocks->next = b;
 		} else {

@@ -114,7 +114,7 @@ bootstrap(PGconn *pg)
 			"checksum text not null, "
 			"applied_at timestamptz not null default now())");
 	run_quietly(pg, "comment on table core.migration is "
-			"'class: local; what linlid migrate has applied'");
+			"'class: local. What linlid migrate has applied.'");
 	/* For migrate_verify(), which runs before anything else is asked. */
 	run_quietly(pg, "grant usage on schema core to linli_app");
 	run_quietly(pg, "grant select on core.migration to linli_app");

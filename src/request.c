@@ -93,8 +93,8 @@ request_route(struct request *rq)
 
 	if (!uri_parse(rq->arena, target, &rq->uri, &why))
 		return fail(rq, why);
-	switch (route_find(rq->worker->contract, rq->method, &rq->uri, rq->arena,
-			   &rq->op, rq->path_values, &allow)) {
+	switch (route_find(rq->worker->contract, rq->method, &rq->uri,
+			   rq->arena, &rq->op, rq->path_values, &allow)) {
 	case ROUTE_OK:
 		return 0;
 	case ROUTE_NONE:

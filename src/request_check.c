@@ -1,8 +1,7 @@
 /*
- * Authentication and the contract at the door: parameters, headers and body
- * against the operation, every fault in one reply.
+ * Authentication and the contract at the door: parameters and headers against
+ * the operation, then the body (request_body.c), every fault in one reply.
  */
-#include <ctype.h>
 #include <event2/keyvalq_struct.h>
 #include <sodium.h>
 #include <string.h>
@@ -11,12 +10,8 @@
 #include <time.h>
 
 #include "config.h"
-#include "log.h"
 #include "request_internal.h"
-#include "seal.h"
 #include "text.h"
-
-#define MAX_DEPTH 32
 
 int
 request_authenticate(struct request *rq)
@@ -42,32 +37,6 @@ request_authenticate(struct request *rq)
 	return 0;
 }
 
-/* Faults are gathered in order; a list with its end. */
-struct faults {
-	struct fault *first, **end;
-	bool in_body;
-};
-
-static void
-add_all(struct faults *fs, struct fault *f)
-{
-	*fs->end = f;
-	while (*fs->end)
-		fs->end = &(*fs->end)->next;
-}
-
-static void
-add(struct request *rq, struct faults *fs, const char *pointer,
-    const char *code, const char *limit)
-{
-	struct fault *f = arena_alloc(rq->arena, sizeof(*f));
-
-	f->pointer = pointer;
-	f->code = code;
-	f->limit = limit;
-	add_all(fs, f);
-}
-
 static const struct param *
 find_query_param(const struct operation *op, const char *name)
 {
@@ -85,7 +54,7 @@ unknown_query_params(struct request *rq, struct faults *fs)
 		const char *name = rq->uri.params[i].name;
 
 		if (!find_query_param(rq->op, name))
-			add(rq, fs, arena_printf(rq->arena, "?%s", name),
+			faults_add(rq, fs, arena_printf(rq->arena, "?%s", name),
 			    "unknown_parameter", NULL);
 	}
 }
@@ -109,12 +78,12 @@ header_text(struct request *rq, const struct param *p, struct faults *fs)
 	const char *text = request_header(rq, p->name, &twice);
 
 	if (twice)
-		add(rq, fs, arena_printf(rq->arena, "@%s", p->name),
+		faults_add(rq, fs, arena_printf(rq->arena, "@%s", p->name),
 		    "repeated", NULL);
 	if (text && strcasecmp(p->name, "If-Match") == 0) {
 		text = unquote_etag(rq->arena, text);
 		if (!text)
-			add(rq, fs, "@If-Match", "format", "entity tag");
+			faults_add(rq, fs, "@If-Match", "format", "entity tag");
 	}
 	return text;
 }
@@ -180,14 +149,14 @@ check_param(struct request *rq, size_t i, struct faults *fs)
 	if (!text) {
 		value = json_incref(schema_default(p->schema));
 		if (p->required && p->in != IN_HEADER)
-			add(rq, fs, pointer, "required", NULL);
+			faults_add(rq, fs, pointer, "required", NULL);
 	} else {
 		f = schema_check_text(p->schema, text, pointer, &value,
 				      rq->arena);
-		add_all(fs, f);
+		faults_append(fs, f);
 		if (!f && strcmp(p->bind, "after") == 0 &&
 		    !decode_cursor(rq, &value))
-			add(rq, fs, pointer, "cursor", NULL);
+			faults_add(rq, fs, pointer, "cursor", NULL);
 	}
 	rq->param_values[i] = value;
 	if (value)
@@ -213,158 +182,6 @@ has_path_fault(const struct faults *fs)
 		if (f->pointer[0] == ':')
 			return true;
 	return false;
-}
-
-/* Sets content_type, lower case, without parameters; false when there is none,
- * or JSON in another charset than UTF-8. */
-static bool
-media_type(struct request *rq)
-{
-	bool twice;
-	const char *header = request_header(rq, "Content-Type", &twice);
-	const char *charset;
-	char *type;
-
-	if (!header || twice)
-		return false;
-	type = arena_strndup(rq->arena, header, strcspn(header, "; \t"));
-	for (char *c = type; *c; c++)
-		*c = (char)tolower((unsigned char)*c);
-	rq->content_type = type;
-	charset = strcasestr(header, "charset=");
-	if (!charset || strcmp(type, "application/json") != 0)
-		return true;
-	charset += strlen("charset=");
-	charset += *charset == '"';
-	return strncasecmp(charset, "utf-8", 5) == 0;
-}
-
-/* Jansson accepts text behind a NUL and nests 2048 deep: look before it does.
- * NULL when fine, else a fault code. */
-static const char *
-json_prescan(const unsigned char *s, size_t n)
-{
-	int depth = 0;
-	bool quoted = false;
-
-	if (memchr(s, 0, n))
-		return "nul_byte";
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = s[i];
-
-		if (quoted) {
-			if (c == '\\')
-				i++;
-			else if (c == '"')
-				quoted = false;
-			continue;
-		}
-		if (c == '"')
-			quoted = true;
-		else if ((c == '{' || c == '[') && ++depth > MAX_DEPTH)
-			return "too_deep";
-		else if (c == '}' || c == ']')
-			depth--;
-	}
-	return NULL;
-}
-
-static int
-parse_json(struct request *rq)
-{
-	const char *why = json_prescan(rq->raw, rq->raw_len);
-	json_error_t error;
-	struct fault *f;
-
-	if (!why)
-		rq->body = json_loadb((const char *)rq->raw, rq->raw_len,
-				      JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
-				      &error);
-	if (rq->body)
-		return 0;
-	f = arena_alloc(rq->arena, sizeof(*f));
-	f->pointer = "";
-	f->code = why ? why : "syntax";
-	f->limit = why ? NULL
-		       : arena_printf(rq->arena, "%d:%d", error.line,
-				      error.column);
-	return problem_send(rq, "invalid_json", f);
-}
-
-static bool
-accepts_media(const struct request *rq)
-{
-	const struct operation *op = rq->op;
-
-	for (size_t i = 0; i < op->media_count; i++)
-		if (strcmp(op->media[i], rq->content_type) == 0)
-			return true;
-	return false;
-}
-
-/* Personal fields never reach the database in clear: the field becomes its
- * ciphertext, with its mask and its blind index beside it. */
-static void
-seal_personal(struct request *rq)
-{
-	size_t n = schema_property_count(rq->op->body);
-
-	for (size_t i = 0; i < n; i++) {
-		const char *name = schema_property_name(rq->op->body, i);
-		const struct schema *s = schema_property(rq->op->body, name);
-		const char *text =
-			json_string_value(json_object_get(rq->body, name));
-		json_t *sealed;
-
-		if (!text || !schema_extension(s, "x-personal"))
-			continue;
-		sealed = json_string(seal(rq->arena, text, name));
-		json_object_set_new(
-			rq->body, arena_printf(rq->arena, "%s_mask", name),
-			json_string(mask_phone(rq->arena, text)));
-		json_object_set_new(
-			rq->body, arena_printf(rq->arena, "%s_index", name),
-			json_string(blind_index(rq->arena, text, name)));
-		json_object_set_new(rq->body, name, sealed);
-	}
-}
-
-static int
-check_body(struct request *rq, struct faults *fs)
-{
-	const struct operation *op = rq->op;
-	struct fault *f;
-	int answered;
-
-	if (!op->has_body) {
-		/* wx.request sends "{}" where nothing is meant. */
-		if (rq->raw_len && !(rq->raw_len == 2 &&
-				     memcmp(rq->raw, "{}", 2) == 0))
-			return fail(rq, "unexpected_body");
-		return 0;
-	}
-	if (!rq->raw_len) {
-		if (op->body_required) {
-			add(rq, fs, "", "required", NULL);
-			fs->in_body = true;
-		}
-		return 0;
-	}
-	if (rq->raw_len > (op->max_body ? op->max_body
-					: (size_t)config.max_body_bytes))
-		return fail(rq, "body_too_large");
-	if (!media_type(rq))
-		return fail(rq, "unsupported_media_type");
-	if (!op->body || strcmp(rq->content_type, "application/json") != 0)
-		return accepts_media(rq) ? 0
-					 : fail(rq, "unsupported_media_type");
-	answered = parse_json(rq);
-	if (answered)
-		return answered;
-	f = schema_check(op->body, &rq->body, rq->arena);
-	fs->in_body = fs->in_body || f;
-	add_all(fs, f);
-	return 0;
 }
 
 /* What a repeated Idempotency-Key must agree with: method, target, body. */
@@ -395,13 +212,14 @@ request_check(struct request *rq)
 	/* An id that cannot be is an id that is not there. */
 	if (has_path_fault(&fs))
 		return fail(rq, "not_found");
-	answered = check_body(rq, &fs);
+	answered = request_check_body(rq, &fs);
 	if (answered)
 		return answered;
 	if (fs.first)
-		return problem_send(
-			rq, fs.in_body ? "invalid_request" : "invalid_parameter",
-			fs.first);
+		return problem_send(rq,
+				    fs.in_body ? "invalid_request"
+					       : "invalid_parameter",
+				    fs.first);
 	if (rq->op->conditional && !arg(rq, "if_match"))
 		return fail(rq, "precondition_required");
 	if (rq->op->idempotent) {
@@ -410,6 +228,6 @@ request_check(struct request *rq)
 			hash_request(rq);
 	}
 	if (rq->body && rq->op->body)
-		seal_personal(rq);
+		request_seal_personal(rq);
 	return 0;
 }

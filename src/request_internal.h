@@ -9,8 +9,25 @@ struct bound {
 	const char *name, *text;
 };
 
+/* The text a :name stands for, NULL = SQL null. */
+const char *request_text(struct request *rq, const struct bind *b);
+
 /* The header's value; NULL when absent. *twice when it came more than once. */
 const char *request_header(struct request *rq, const char *name, bool *twice);
+
+/* Faults gathered in order: a list with its end; starts as
+ * { NULL, &itself.first, false }. */
+struct faults {
+	struct fault *first, **end;
+	bool in_body;
+};
+void faults_append(struct faults *fs, struct fault *f); /* NULL: nothing */
+void faults_add(struct request *rq, struct faults *fs, const char *pointer,
+		const char *code, const char *limit);
+
+/* The body against the operation; personal fields sealed afterwards. */
+int request_check_body(struct request *rq, struct faults *fs);
+void request_seal_personal(struct request *rq);
 
 /* Stages; 0 = go on, else the request has been answered. */
 int request_authenticate(struct request *rq);

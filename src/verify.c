@@ -66,7 +66,7 @@ verify_contract(void)
 int
 verify_database(struct contract *c, const char **why)
 {
-	/* First what explains the rest; a database away is db_verify's to say. */
+	/* First what explains the rest; db_verify says if it is away. */
 	if (migrate_verify(config.database) == 0)
 		return 0;
 	return db_verify(config.database, query_check_reply, c, why);

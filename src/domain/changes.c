@@ -48,7 +48,8 @@ static int
 reply_nothing(struct request *rq)
 {
 	const char *after = arg(rq, "after");
-	char *cursor = arena_alloc(rq->arena, after ? strlen(after) * 2 + 8 : 1);
+	size_t room = after ? strlen(after) * 2 + 8 : 1;
+	char *cursor = arena_alloc(rq->arena, room);
 
 	if (after)
 		base64url_encode(cursor, after, strlen(after));
