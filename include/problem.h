@@ -11,10 +11,15 @@
 int problem_send(struct request *rq, const char *code,
 		 const struct fault *faults);
 
+/* Its members type, title, status, code and, unless id is NULL, instance:
+ * an object left open. */
+void problem_begin(struct evbuffer *out, const char *code, int status,
+		   const char *sentence, const char *id);
+
 struct problem {
 	const char *code;
 	const char *pointer; /* or NULL */
-	bool retry;          /* 40001, 40P01: run the segment again, ≤ 3 times */
+	bool retry;          /* 40001, 40P01: again, ≤ 3 times */
 	int retry_after;     /* seconds, 0 = none */
 };
 /* Class LN: LN409 with the code as message, pointer as HINT; else by class.
