@@ -331,10 +331,14 @@ begin
 		set_config('linli.street', enter.street::text, true);
 	if enter.role = 'grid_lead' then
 		-- A lead acts only while assigned: never from what the session says.
-		select coalesce(array_agg(a.path), '{}')::text into scope
-		from grid.assignment a
-		where a.street_id = enter.street and a.account_id = enter.actor
-			and a.from_on <= core.today() and (a.to_on is null or a.to_on > core.today());
+		-- A grid within another of theirs adds nothing: lists walk each scope.
+		with mine as materialized (
+			select a.path from grid.assignment a
+			where a.street_id = enter.street and a.account_id = enter.actor
+				and a.from_on <= core.today() and (a.to_on is null or a.to_on > core.today()))
+		select coalesce(array_agg(m.path), '{}')::text into scope
+		from mine m
+		where not exists (select from mine x where x.path <> m.path and m.path ^@ x.path);
 	else
 		scope := array[scope]::text;
 	end if;
