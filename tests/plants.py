@@ -1,0 +1,138 @@
+"""Tickets with a marker in every text, planted in every grid of both streets,
+and who may see which marker: written here by hand, from domain.md's matrix."""
+
+import samples
+
+# Who stands where in tests/fixture.sql: role, street, grid paths answered for.
+WHO = {
+    "resident": ("resident", 1, []), "resident2": ("resident", 1, []), "resident_far": ("resident", 2, []),
+    "lead": ("grid_lead", 1, ["1/1/1/1/"]), "lead2": ("grid_lead", 1, ["1/1/1/1/"]),
+    "lead_next": ("grid_lead", 1, ["1/1/1/2/"]), "lead_general": ("grid_lead", 1, ["1/1/1/"]),
+    "lead_ended": ("grid_lead", 1, []), "lead_far": ("grid_lead", 2, ["2/1/1/1/"]),
+    "community": ("community", 1, ["1/1/"]), "community2": ("community", 1, ["1/2/"]),
+    "community_far": ("community", 2, ["2/1/"]),
+    "street": ("street", 1, ["1/"]), "street_far": ("street", 2, ["2/"]),
+}
+GRIDS = {
+    "1/": 1, "1/1/": 10, "1/1/1/": 11, "1/1/1/1/": 12, "1/1/1/2/": 13, "1/1/2/": 14, "1/1/2/1/": 15,
+    "1/1/3/": 16, "1/2/": 20, "1/2/1/": 21, "1/2/1/1/": 22, "1/2/1/2/": 23, "2/": 1, "2/1/": 10, "2/1/1/": 11,
+    "2/1/1/1/": 12, "2/1/1/2/": 13, "2/2/": 20, "2/2/1/": 21, "2/2/1/1/": 22,
+}
+# Who reports, where, and whether the neighbours may see it.
+PLANTED = [
+    ("resident", "1/1/1/1/", True), ("resident", "1/1/1/1/", False), ("resident2", "1/1/1/1/", True),
+    ("resident2", "1/1/1/1/", False), ("lead", "1/1/1/1/", True), ("lead", "1/1/1/1/", False),
+    ("resident", "1/1/1/2/", False), ("lead_next", "1/1/1/2/", True), ("lead_next", "1/1/1/2/", False),
+    ("resident2", "1/1/2/1/", False), ("resident2", "1/1/3/", False), ("resident", "1/2/1/1/", True),
+    ("resident2", "1/2/1/1/", False), ("resident2", "1/2/1/2/", False),
+    ("resident_far", "2/1/1/1/", True), ("resident_far", "2/1/1/1/", False), ("lead_far", "2/1/1/1/", False),
+    ("resident_far", "2/1/1/2/", False), ("resident_far", "2/2/1/1/", False),
+]
+
+
+def grid_id(path):
+    return f"01900000-0000-800{path[0]}-8000-1000000000{GRIDS[path]:02d}"
+
+
+class Plant:
+    def __init__(self, number, by, path, public):
+        self.number, self.by, self.path, self.public = number, by, path, public
+        self.street = int(path[0])
+        self.owner = by if by.startswith("resident") else None
+        self.id = self.photo = self.internal_photo = None
+        self.marks = {}  # text → who may read it
+
+    def mark(self, kind, who):
+        text = f"zz{self.number:02d}{kind}zz"
+        self.marks[text] = who
+        return text
+
+    def in_scope(self, name):
+        role, street, paths = WHO[name]
+        return street == self.street and any(self.path.startswith(p) for p in paths)
+
+    def seen_by(self, name):
+        """The ticket itself, with what is public of it."""
+        role, street, _ = WHO[name]
+        if role == "resident":
+            return name == self.owner or (self.public and street == self.street)
+        return self.in_scope(name)
+
+    def known_to(self, name):
+        """What is not for the public: the reporter and the staff in charge."""
+        return name == self.owner or self.in_scope(name)
+
+    def staff(self, name):
+        return self.in_scope(name)
+
+    def may_call(self, name):
+        return self.in_scope(name) and WHO[name][0] in ("grid_lead", "community")
+
+
+def body(plant):
+    n = plant.number
+    made = {
+        "kind": "problem", "category": "oil_smoke", "urgency": "normal", "public": plant.public,
+        "title": "油烟 " + plant.mark("title", plant.seen_by),
+        "description": plant.mark("description", plant.seen_by) + f" 请打 137{n:08d}",
+        "contact_phone": f"139{n:08d}", "address": plant.mark("address", plant.known_to),
+        "building": plant.mark("building", plant.known_to),
+        "compound_id": f"01900000-0000-800{plant.street}-8000-200000000001",
+        "position": {"lon": 104.1 + n / 100000, "lat": 30.66, "crs": "wgs84"},
+        "answers": {"shop": plant.mark("answer", plant.known_to)}, "grid_id": grid_id(plant.path),
+    }
+    plant.marks[f"137{n:08d}"] = plant.known_to
+    plant.marks[f"139****{n:04d}"] = plant.known_to
+    plant.marks[f"139{n:08d}"] = plant.may_call
+    if plant.owner:
+        made["contact_name"] = plant.mark("contact", plant.known_to)
+    else:
+        made["on_behalf"] = {"name": plant.mark("contact", plant.known_to),
+                             "note": plant.mark("behalf", plant.known_to)}
+    return made
+
+
+def comment(world, plant):
+    staff = "street" if plant.street == 1 else "street_far"
+    ids = {"id": plant.id}
+    samples.act(world, plant.by, "addTicketComment", ids,
+                {"text": plant.mark("comment", plant.seen_by) + f" 电话 136{plant.number:08d}"})
+    author = plant.by
+    plant.marks[f"136{plant.number:08d}"] = lambda name: plant.known_to(name) or (
+        name == author and plant.seen_by(name))
+    plant.internal_photo = samples.photo(world, staff)
+    samples.act(world, staff, "addTicketComment", ids, {
+        "text": plant.mark("internal", plant.staff), "internal": True, "photo_ids": [plant.internal_photo]})
+
+
+def work(world, plant):
+    """The whole loop, with a marker at each step."""
+    ids = {"id": plant.id}
+    steps = [("lead", "acceptTicket", None),
+             ("lead", "escalateTicket", {"note": plant.mark("escalate", plant.known_to)}),
+             ("community", "startTicket", None),
+             ("community", "suspendTicket", {"reason": plant.mark("suspend", plant.known_to)}),
+             ("community", "resumeTicket", None),
+             ("lead", "resolveTicket", {"note": plant.mark("resolve", plant.known_to),
+                                        "photo_ids": [samples.photo(world, "lead")]}),
+             ("community", "replyTicket", {"text": plant.mark("reply", plant.seen_by) + " 13512345678"}),
+             (plant.by, "rateTicket", {"stars": 4, "resolved": True, "satisfied": True,
+                                       "text": plant.mark("rating", plant.known_to)})]
+    for person, operation, given in steps:
+        samples.act(world, person, operation, ids, given)
+    thanks = plant.mark("thanks", plant.seen_by)
+    samples.act(world, "resident2" if plant.public else plant.by, "thankTicket", ids, {"text": thanks})
+
+
+def plant_all(world):
+    plants = []
+    for number, (by, path, public) in enumerate(PLANTED, 1):
+        plant = Plant(number, by, path, public)
+        plant.photo = samples.photo(world, by)
+        plant.id = samples.act(world, by, "submitTicket",
+                               body={**body(plant), "photo_ids": [plant.photo]})["id"]
+        plants.append(plant)
+        comment(world, plant)
+    work(world, plants[0])
+    work(world, plants[1])
+    return plants

@@ -1,0 +1,449 @@
+"""Nothing out of scope, in any reply, for anybody: every person of the test
+world against every operation that names or lists something."""
+
+import concurrent.futures
+import json
+import random
+import re
+import uuid
+
+import pytest
+
+import contract
+import harness
+import plants as plant_module
+import raw
+import samples
+from plants import GRIDS, WHO, grid_id
+
+SPEC = contract.Contract(harness.TOP / "build/openapi.json")
+PEOPLE = sorted(WHO)
+GETS = sorted((op for op in SPEC.operations if op.method == "GET" and not op.public), key=lambda op: op.id)
+RESIDENT_NAMES = {"resident": "陈淑芳", "resident2": "何建国", "resident_far": "曾德福"}
+ACCOUNTS = {"resident": 1, "resident2": 2, "lead": 3, "lead2": 4, "lead_next": 5, "lead_general": 6, "lead_ended": 7,
+            "community": 8, "community2": 9, "street": 10, "resident_far": 11, "lead_far": 12, "community_far": 13,
+            "street_far": 14}
+
+everybody = pytest.mark.parametrize("name", PEOPLE)
+
+
+def test_everybody_of_the_fixture_is_in_the_table():
+    assert sorted(harness.PEOPLE) == PEOPLE
+
+
+@pytest.fixture(scope="module")
+def planted(shared):
+    shared.plants = plant_module.plant_all(shared)
+    return shared
+
+
+# Reading everything ---------------------------------------------------------
+
+class Reader:
+    """Everything one person may ask, and what came back."""
+
+    def __init__(self, world, name):
+        self.world, self.name, self.role = world, name, WHO[name][0]
+        self.client, self.text, self.calls = getattr(world, name), [], 0
+
+    def get(self, op, path, **query):
+        reply = self.client.get(path, params=query)
+        self.calls += 1
+        words = reply.content.decode("latin-1" if op.cacheable else "utf-8") + str(reply.headers)
+        self.text.append((f"{op.id} {path} {query} {reply.status_code}", words))
+        return reply
+
+    def may(self, op):
+        return self.role in op.roles
+
+    def pages(self, op, path, **query):
+        after, pages = None, 0
+        while pages < 200:
+            reply = self.get(op, path, **query, **({"after": after} if after else {}))
+            page = reply.json() if reply.status_code == 200 else {}
+            pages += 1
+            if after == page.get("next") or not page.get("next"):
+                return
+            after = page["next"]
+
+    def read_lists(self, op):
+        names = {p["name"]: SPEC.resolve(p["schema"]) for p in op.params if p["in"] == "query"}
+        fixed = {"category": "oil_smoke"} if op.id == "listSimilarTickets" else {}
+        many = {"limit": 100} if "limit" in names else {}
+        self.pages(op, op.template, **fixed, **many)
+        for name, schema in names.items():
+            for value in self.values(name, schema):
+                self.get(op, op.template, **{**fixed, **many, **self.beside(op, name), name: value})
+
+    def beside(self, op, name):
+        if op.id != "listSimilarTickets":
+            return {}
+        if name in ("lon", "lat", "crs"):
+            return {"lon": 104.1005, "lat": 30.66, "crs": "wgs84"}
+        return {"compound_id": "01900000-0000-8001-8000-200000000001", "building": "zz01buildingzz"}
+
+    def values(self, name, schema):
+        if name == "q":
+            marks = [m for p in self.world.plants for m in p.marks if re.search("title|address|^137", m)]
+            return marks + ["zz", "油烟", "%%", "__", "WNC-2026", "LJ-2026"]
+        if schema.get("format") == "uuid":
+            return [grid_id(p) for p in GRIDS] + [p.id for p in self.world.plants[:3]] + [
+                f"01900000-0000-800{s}-8000-20000000000{n}" for s in (1, 2) for n in (1, 2)]
+        if schema.get("format") == "date-time":
+            return ["2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"]
+        schema = SPEC.resolve(schema.get("items", schema))
+        if "enum" in schema:
+            return [v for v in schema["enum"] if v is not None]
+        return {"boolean": ["true", "false"]}.get(schema.get("type"), [])
+
+    def read_ids(self, op):
+        if "/tickets/" in op.template:
+            for p in self.world.plants:
+                for photo in (p.photo, p.internal_photo):
+                    for size in ("full", "thumb"):
+                        if "photo_id" in op.template or (photo, size) == (p.photo, "full"):
+                            query = {"size": size} if "photo_id" in op.template else {}
+                            self.get(op, op.template.format(id=p.id, photo_id=photo), **query)
+        elif "/grids/" in op.template:
+            for path in GRIDS:
+                self.get(op, op.template.format(id=grid_id(path)))
+        else:
+            for street in (1, 2):
+                self.get(op, op.template.format(id=f"01900000-0000-800{street}-8000-500000000001"))
+
+    def read_all(self):
+        # contacts last: looking at them writes to the timelines of the others
+        for op in sorted(GETS, key=lambda op: op.id == "getTicketContact"):
+            if self.may(op):
+                (self.read_ids if "{" in op.template else self.read_lists)(op)
+        return self
+
+
+@pytest.fixture(scope="module")
+def readers(planted):
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        return dict(zip(PEOPLE, pool.map(lambda name: Reader(planted, name).read_all(), PEOPLE)))
+
+
+def readable(plant, mark, who, name):
+    return plant.seen_by(name) and who(name)
+
+
+@everybody
+def test_no_marker_out_of_scope_in_any_reply(readers, planted, name):
+    reader, leaks = readers[name], []
+    hidden = [m for p in planted.plants for m, who in p.marks.items() if not readable(p, m, who, name)]
+    hidden += [p.id for p in planted.plants if not p.seen_by(name)]
+    hidden += [i for p in planted.plants for i, who in
+               ((p.photo, p.seen_by), (p.internal_photo, p.staff)) if not who(name)]
+    for where, text in reader.text:
+        # what one asks for comes back in no list; an echo of the address would be one
+        leaks += [f"{mark} in {where}" for mark in hidden if mark in text]
+    assert not leaks, "\n".join(leaks[:20])
+    assert reader.calls > 100
+
+
+@everybody
+def test_every_marker_in_scope_is_found(readers, planted, name):
+    """The other direction: so that the test above cannot pass on empty replies."""
+    everything = "".join(text for _, text in readers[name].text)
+    visible = [m for p in planted.plants for m, who in p.marks.items() if readable(p, m, who, name)]
+    assert [m for m in visible if m not in everything] == []
+    assert visible or name == "lead_ended"
+
+
+@everybody
+def test_nobody_but_staff_learns_who_the_neighbours_are(readers, name):
+    others = [n for person, n in RESIDENT_NAMES.items() if person != name]
+    own, street = ACCOUNTS[name], WHO[name][1]
+    allowed = {own} if WHO[name][0] == "resident" else {
+        n for person, n in ACCOUNTS.items() if WHO[person][1] == street}
+    for where, text in readers[name].text:
+        assert not [n for n in others if n in text], where
+        ids = {int(n) for n in re.findall(r"01900000-0000-8000-8000-3(\d{11})", text)}
+        assert ids <= allowed, f"{where}: accounts {ids - allowed}"
+
+
+@everybody
+def test_counts_are_of_what_one_sees(planted, name):
+    client = getattr(planted, name)
+    visible = [p for p in planted.plants if p.seen_by(name)]
+    listed = client.get("/v1/tickets?limit=100").json()["items"]
+    assert sorted(t["id"] for t in listed) == sorted(p.id for p in visible)
+    summary = client.get("/v1/tickets/summary").json()
+    assert summary["total"] == len(visible) == sum(s["count"] for s in summary["by_status"])
+    for path in GRIDS:
+        below = [p.id for p in visible if p.path.startswith(path)]
+        found = client.get("/v1/tickets", params={"limit": 100, "under": grid_id(path)}).json()["items"]
+        assert sorted(t["id"] for t in found) == sorted(below), path
+        counted = client.get("/v1/tickets/summary", params={"under": grid_id(path)}).json()
+        assert counted["total"] == len(below), path
+        assert sum(g["count"] for g in counted["by_grid"]) <= len(below)
+
+
+@everybody
+def test_the_feed_tells_of_visible_tickets_only(planted, name):
+    seen, after = set(), None
+    while True:
+        page = getattr(planted, name).get("/v1/changes", params={"limit": 100, **({"after": after} if after else {})})
+        seen |= {e["subject_id"] for e in page.json()["items"] if e["subject"] == "ticket"}
+        if not page.json()["items"]:
+            break
+        after = page.json()["next"]
+    assert seen == {p.id for p in planted.plants if p.seen_by(name)}
+
+
+# A hidden id is an unknown id ----------------------------------------------------
+
+def grid_writes(name):
+    """Grids a person may change: a community those under its own."""
+    role, _, paths = WHO[name]
+    return [p for p in GRIDS if role == "street" and p.startswith(paths[0])
+            or role == "community" and p.startswith(paths[0]) and p != paths[0]]
+
+
+def hidden_ids(world, op, name):
+    """Ids that exist and must not exist for this person in this operation."""
+    role, street, paths = WHO[name]
+    if "/tickets/" in op.template:
+        return [p.id for p in world.plants if not p.seen_by(name)]
+    if op.id == "updateGrid":
+        open_to = grid_writes(name)
+    elif op.id in ("createAssignment", "listAssignments"):
+        open_to = [p for p in GRIDS if any(p.startswith(own) for own in paths)]
+    else:
+        open_to = [p for p in GRIDS if p.startswith(f"{street}/")]
+    if "/grids/" in op.template:
+        return [grid_id(p) for p in GRIDS if p not in open_to]
+    if "/assignments/" in op.template:
+        places = {1: ["1/1/1/1/", "1/1/1/1/", "1/1/1/2/", "1/1/1/"], 2: ["2/1/1/1/"]}
+        return [f"01900000-0000-800{s}-8000-40000000000{n}" for s, at in places.items()
+                for n, path in enumerate(at, 1) if not any(path.startswith(own) for own in paths)]
+    assert "/grid-groups/" in op.template, op.template
+    groups = {1: "1/1/", 2: "2/1/"}
+    mine = [s for s, path in groups.items() if s == street and (
+        op.method == "GET" or any(path.startswith(own) for own in paths))]
+    return [f"01900000-0000-800{s}-8000-500000000001" for s in groups if s not in mine]
+
+
+def ask(world, name, op, target):
+    """The raw reply, less what differs from one moment to the next."""
+    body = json.dumps(op.example).encode() if op.example else b""
+    headers = {"Authorization": "Bearer " + world.site.tokens[name], "Accept-Language": "en"}
+    if body:
+        headers["Content-Type"] = "application/json"
+    if op.method == "PUT":
+        headers["If-Match"] = '"1"'
+    reply = raw.exchange(world.server.url, op.method, target, headers, body)
+    varying = ("date", "x-request-id")
+    return reply.status, [(n, v if n.lower() not in varying else "") for n, v in reply.headers], reply.body
+
+
+WITH_ID = sorted((op for op in SPEC.operations if "{id}" in op.template), key=lambda op: op.id)
+
+
+def state(world):
+    return world.sql(
+        "select (select json_agg((id, version, status, path) order by id) from ticket.ticket)::text,"
+        " (select count(*) from core.event), (select json_agg((id, version) order by id) from grid.grid)::text,"
+        " (select json_agg((id, to_on) order by id) from grid.assignment)::text,"
+        " (select json_agg((id, version) order by id) from grid.grid_group)::text,"
+        " (select count(*) from ticket.comment), (select count(*) from ticket.supporter)")
+
+
+@pytest.mark.parametrize("op", WITH_ID, ids=lambda op: op.id)
+def test_hidden_ids_are_404_byte_for_byte(planted, op):
+    before, asked = state(planted), 0
+    for name in PEOPLE:
+        if WHO[name][0] not in op.roles:
+            continue
+        unknown = op.template.format(id=uuid.uuid4(), photo_id=uuid.uuid4())
+        reference = ask(planted, name, op, unknown)
+        assert reference[0] == 404 and json.loads(reference[2])["code"] == "not_found"
+        photos = {p.id: p.photo for p in planted.plants}
+        for hidden in hidden_ids(planted, op, name):
+            target = op.template.format(id=hidden, photo_id=photos.get(hidden))
+            assert ask(planted, name, op, target) == reference, f"{name} {op.method} {target}"
+            asked += 1
+    assert asked > 0 and state(planted) == before
+
+
+def test_photos_need_their_own_ticket(planted):
+    """A photo's id below another ticket, or another's internal photo: 404."""
+    op = SPEC.by_id["downloadPhoto"]
+    mine, other = planted.plants[0], planted.plants[2]
+    reference = ask(planted, "resident", op, op.template.format(id=mine.id, photo_id=uuid.uuid4()))
+    assert reference[0] == 404
+    for ticket, photo in ((mine.id, other.photo), (other.id, mine.photo), (mine.id, mine.internal_photo),
+                          (planted.plants[14].id, planted.plants[14].photo)):
+        assert ask(planted, "resident", op, op.template.format(id=ticket, photo_id=photo)) == reference
+    assert planted.resident.get(op.template.format(id=mine.id, photo_id=mine.photo)).status_code == 200
+
+
+def same(world, name, operation, ids, body, field, hidden):
+    """A hidden id in a body answers as an unknown one does."""
+    op, replies = SPEC.by_id[operation], []
+    for value in (str(uuid.uuid4()), hidden):
+        given = {**body, field: [value] if field.endswith("_ids") else value}
+        reply = getattr(world, name)(op.method, op.template.format(**ids), json=given)
+        problem = reply.json()
+        problem.pop("instance", None)
+        replies.append((reply.status_code, problem))
+    assert replies[0] == replies[1], f"{operation} {field} {hidden}"
+    assert replies[0][0] == 422 and replies[0][1]["errors"], replies[0]
+
+
+def test_hidden_ids_in_bodies_are_unknown_ids(planted):
+    before = state(planted)
+    far, own = planted.plants[14], samples.TICKET
+    mine = samples.ticket(planted)
+    in_d = planted.plants[12].id
+    photo = samples.photo(planted, "resident2")
+    same(planted, "resident", "submitTicket", {}, own, "grid_id", grid_id("2/1/1/1/"))
+    same(planted, "lead", "submitTicket", {}, {**own, "on_behalf": {"name": "x"}}, "grid_id", grid_id("1/1/1/2/"))
+    same(planted, "resident", "submitTicket", {}, own, "compound_id", "01900000-0000-8002-8000-200000000001")
+    for taken in (photo, planted.plants[0].photo, far.photo, planted.plants[3].photo):
+        same(planted, "resident", "submitTicket", {}, own, "photo_ids", taken)
+    same(planted, "lead", "transferTicket", {"id": mine}, {"reason": "xx"}, "grid_id", grid_id("1/2/1/1/"))
+    same(planted, "community", "transferTicket", {"id": mine}, {"reason": "xx"}, "grid_id", grid_id("2/1/1/1/"))
+    for hidden in (in_d, far.id):
+        same(planted, "community", "mergeTicket", {"id": mine}, {}, "target_id", hidden)
+    grid = {"kind": "micro", "name": "x", "parent_id": grid_id("1/1/1/")}
+    for hidden in ("1/2/1/", "2/1/1/"):
+        same(planted, "community", "createGrid", {}, grid, "parent_id", grid_id(hidden))
+    same(planted, "street", "createGrid", {}, grid, "parent_id", grid_id("2/1/1/"))
+    same(planted, "street", "createGrid", {}, grid, "compound_id", "01900000-0000-8002-8000-200000000001")
+    group = {"name": "x"}
+    ours = grid_id("1/1/1/1/")
+    op = SPEC.by_id["createGridGroup"]
+    answers = [planted.community.post(op.template, {**group, "grid_ids": [ours, other]})
+               for other in (str(uuid.uuid4()), grid_id("1/2/1/1/"), grid_id("2/1/1/1/"))]
+    assert {(a.status_code, a.json()["code"]) for a in answers} == {(422, "grid_not_found")}
+    planted.sql("delete from ticket.photo where id = %s", photo)
+    samples.act(planted, "resident", "withdrawTicket", {"id": mine})
+    assert state(planted)[0][2:5] == before[0][2:5]
+
+
+@pytest.mark.parametrize("field, path, hidden", [
+    ("under", "/v1/grids", grid_id("2/1/")), ("parent_id", "/v1/grids", grid_id("2/1/")),
+    ("compound_id", "/v1/grids", "01900000-0000-8002-8000-200000000001"), ("under", "/v1/compounds", grid_id("2/1/")),
+    ("under", "/v1/grid-groups", grid_id("2/1/")), ("grid_id", "/v1/grid-groups", grid_id("2/1/1/1/")),
+    ("under", "/v1/tickets", grid_id("2/1/")), ("under", "/v1/tickets/summary", grid_id("2/1/"))])
+def test_hidden_ids_in_queries_are_unknown_ids(planted, field, path, hidden):
+    for name in ("resident", "lead", "community", "street"):
+        replies = [getattr(planted, name).get(path, params={field: v}) for v in (str(uuid.uuid4()), hidden)]
+        assert replies[0].json() == replies[1].json() and replies[0].status_code == replies[1].status_code
+
+
+# What neighbours see -----------------------------------------------------------
+
+PRIVATE = ("contact_name", "contact_phone_mask", "address", "compound_id", "building", "position", "position_gcj02",
+           "answers", "rating", "on_behalf_note")
+
+
+def test_public_view_holds_nothing_private(planted):
+    for plant in (p for p in planted.plants if p.public):
+        for name in PEOPLE:
+            if not plant.seen_by(name):
+                continue
+            ticket = getattr(planted, name).get(f"/v1/tickets/{plant.id}").json()
+            filled = [f for f in PRIVATE if ticket[f] is not None]
+            if plant.known_to(name):
+                assert {"contact_name", "contact_phone_mask", "address", "position"} <= set(filled), name
+            else:
+                assert filled == [] and ticket["mine"] is False, f"{name} {plant.number}: {filled}"
+                assert "***" in ticket["description"] and not ticket["similar"]
+                events = getattr(planted, name).get(f"/v1/tickets/{plant.id}/events?limit=100").json()["items"]
+                assert all(e["actor_id"] is None or e["actor_role"] == "resident" for e in events)
+                assert {e["action"] for e in events if e["data"]} <= {"reply", "thank"}
+
+
+def test_internal_comments_are_for_staff(planted):
+    for plant in planted.plants:
+        for name in PEOPLE:
+            if plant.seen_by(name):
+                found = getattr(planted, name).get(f"/v1/tickets/{plant.id}/comments").json()["items"]
+                assert any(c["internal"] for c in found) == plant.staff(name)
+    reply = planted.resident.post(f"/v1/tickets/{planted.plants[0].id}/comments", {"text": "x", "internal": True})
+    assert (reply.status_code, reply.json()["code"]) == (422, "staff_only")
+
+
+def test_a_handed_over_ticket_leaves_its_old_grid(planted):
+    ticket = samples.ticket(planted)
+    moved = samples.act(planted, "lead", "transferTicket", {"id": ticket},
+                        {"grid_id": grid_id("1/1/1/2/"), "reason": "zzhandoverzz"})
+    assert moved["grid_id"] == grid_id("1/1/1/2/")
+    unknown = planted.lead.get(f"/v1/tickets/{uuid.uuid4()}").content
+    assert planted.lead.get(f"/v1/tickets/{ticket}").content == unknown
+    assert planted.lead_next.get(f"/v1/tickets/{ticket}").status_code == 200
+    assert "zzhandoverzz" in planted.lead_next.get(f"/v1/tickets/{ticket}/events").text
+    after, left = None, []
+    while True:
+        page = planted.lead.get("/v1/changes", params={"limit": 100, **({"after": after} if after else {})})
+        assert "zzhandoverzz" not in page.text
+        left += [e["action"] for e in page.json()["items"] if e["subject_id"] == ticket]
+        if not page.json()["items"]:
+            break
+        after = page.json()["next"]
+    assert left == ["handed_over"]
+    samples.act(planted, "resident", "withdrawTicket", {"id": ticket})
+
+
+def test_a_lead_whose_assignment_ended_sees_nothing(planted):
+    assert planted.lead_ended.get("/v1/me").json()["scopes"] == []
+    assert planted.lead_ended.get("/v1/tickets").json() == {"items": [], "next": None}
+    summary = planted.lead_ended.get("/v1/tickets/summary").json()
+    assert (summary["total"], summary["open"], summary["by_status"], summary["by_grid"]) == (0, 0, [], [])
+
+
+# Many people through one daemon ----------------------------------------------------
+
+def test_interleaved_requests_stay_apart(planted):
+    """1,000 requests of all people at once, good ones and errors mixed, some
+    cut off: no reply holds what is not the caller's."""
+    choices = random.Random(45)
+    work = [(choices.choice(PEOPLE), choices.choice(planted.plants), choices.randrange(8)) for _ in range(1000)]
+
+    def one(job):
+        name, plant, kind = job
+        token = {"Authorization": "Bearer " + planted.site.tokens[name]}
+        target = [f"/v1/tickets/{plant.id}", f"/v1/tickets/{plant.id}/comments", "/v1/tickets?limit=100",
+                  f"/v1/tickets/{plant.id}/events", "/v1/tickets?q=zz&limit=100", "/v1/me",
+                  "/v1/tickets?after=AAAA", f"/v1/tickets/{plant.id}"][kind]
+        with raw.Connection(planted.server.url) as c:
+            if kind == 7:
+                c.send(f"GET {target} HTTP/1.1\r\nHost: x\r\nAuthorization: {token['Authorization']}\r\n\r\n".encode())
+                return name, target, ""
+            reply = c.request("GET", target, token)
+        if kind in (0, 1, 3):
+            assert reply.status == (200 if plant.seen_by(name) else 404), f"{name} {target} {reply.status}"
+        if kind == 5:
+            assert json.loads(reply.body)["login"] == name
+        return name, target, reply.body.decode()
+
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        results = list(pool.map(one, work))
+    hidden = {n: [m for p in planted.plants for m, who in p.marks.items() if not readable(p, m, who, n)]
+              for n in PEOPLE}
+    assert not [f"{m}: {n} {t}" for n, t, text in results for m in hidden[n] if m in text]
+
+
+def test_errors_leave_no_context_behind(planted):
+    """After a storm of errors every connection is idle, without a transaction;
+    and without a context the app role sees no row of any scoped table."""
+    for _ in range(30):
+        planted.lead.post(f"/v1/tickets/{planted.plants[0].id}/accept")
+        planted.community.post("/v1/grids", {"kind": "micro", "name": "x", "parent_id": str(uuid.uuid4())})
+        planted.client().get("/v1/me", headers={"Authorization": "Bearer x"})
+    harness.wait_for(lambda: {s for s, in planted.sql(
+        "select state from pg_stat_activity where datname = %s and usename = 'linli_app'",
+        planted.database)} == {"idle"}, "idle connections")
+    tables = planted.sql("select format('%I.%I', nspname, relname) from pg_class c join pg_namespace n"
+                         " on n.oid = c.relnamespace where relkind = 'r' and relrowsecurity"
+                         " and has_table_privilege('linli_app', c.oid, 'select')")
+    assert len(tables) > 8
+    with planted.site.cluster.connect(planted.database, "linli_app") as c, c.cursor() as cur:
+        for table, in tables:
+            cur.execute(f"select count(*) from {table}")
+            assert cur.fetchone() == (0,), table
+    c.close()
