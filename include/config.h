@@ -22,6 +22,15 @@ struct config {
 	long max_body_bytes;
 	long max_photo_bytes;
 	long max_photo_pixels;
+	long max_request_line;
+	long max_header_bytes;
+	long max_headers;
+	long head_timeout_s;
+	long body_timeout_s;
+	long body_min_rate;
+	long idle_timeout_s;
+	long max_connections; /* a worker */
+	long max_connections_per_address;
 	long request_timeout_s;
 	long drain_seconds;
 	long job_interval_ms;

@@ -1,4 +1,4 @@
-/* The connections of one worker: counted, known to be idle or not, closed
+/* The connections of one worker: counted, guarded (guard_conn.h), closed
  * when a drain has waited long enough. Their closecb (evhttp) is taken here;
  * a request learns of a hang-up by its own EV_CLOSED event instead. */
 #ifndef LINLI_CONN_H
@@ -7,12 +7,14 @@
 #include <event2/http.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include "contract.h"
 
 struct conns;
 
 /* count: how many there are, kept up to date for others to read. */
-struct conns *conns_new(struct event_base *base, atomic_int *count);
-/* evhttp's bevcb; arg is the struct conns. The place to see every raw byte. */
+struct conns *conns_new(struct event_base *base,
+			const struct contract *contract, atomic_int *count);
+/* evhttp's bevcb; arg is the struct conns. */
 struct bufferevent *conns_accept(struct event_base *base, void *arg);
 /* A whole request has arrived. */
 void conns_request(struct conns *cs, struct evhttp_request *ev);

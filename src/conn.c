@@ -4,12 +4,11 @@
  */
 #include "conn.h"
 
-#include <event2/buffer.h>
 #include <event2/bufferevent.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 #include "arena.h"
+#include "guard_conn.h"
 #include "text.h"
 
 struct conn {
@@ -17,12 +16,12 @@ struct conn {
 	struct conns *owner;
 	struct bufferevent *bev;
 	struct evhttp_connection *http;
-	bool partial; /* bytes of an unfinished request have come */
-	int64_t heard_us;
+	struct guard_conn *guard;
 };
 
 struct conns {
 	struct event *bind;
+	struct guards *guards;
 	struct conn *fresh; /* evhttp has not named its connection yet */
 	struct conn *known;
 	struct conn **by_fd;
@@ -69,6 +68,7 @@ conn_closed(struct evhttp_connection *http, void *arg)
 	struct conn *c = arg;
 
 	(void)http;
+	guard_conn_free(c->guard);
 	*conn_slot(c->owner, c->bev) = NULL;
 	conn_unlink(c);
 	atomic_fetch_sub(c->owner->count, 1);
@@ -93,19 +93,8 @@ conns_bind(evutil_socket_t fd, short what, void *arg)
 		c->http = http;
 		*conn_slot(cs, c->bev) = c;
 		evhttp_connection_set_closecb(c->http, conn_closed, c);
+		guard_conn_bind(c->guard, c->http);
 	}
-}
-
-static void
-conn_heard(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
-{
-	struct conn *c = arg;
-
-	(void)in;
-	if (info->n_added == 0)
-		return;
-	c->partial = true;
-	c->heard_us = monotonic_us();
 }
 
 struct bufferevent *
@@ -118,10 +107,9 @@ conns_accept(struct event_base *base, void *arg)
 	c->bev = bufferevent_socket_new(base, -1, 0);
 	if (!c->bev)
 		abort();
-	c->heard_us = monotonic_us();
+	c->guard = guard_conn_new(cs->guards, c->bev);
 	conn_link(&cs->fresh, c);
 	atomic_fetch_add(cs->count, 1);
-	evbuffer_add_cb(bufferevent_get_input(c->bev), conn_heard, c);
 	event_active(cs->bind, EV_TIMEOUT, 1);
 	return c->bev;
 }
@@ -133,19 +121,8 @@ conns_request(struct conns *cs, struct evhttp_request *ev)
 		evhttp_request_get_connection(ev));
 	struct conn *c = *conn_slot(cs, bev);
 
-	/* Bytes that are there already belong to the next, pipelined one. */
 	if (c)
-		c->partial = evbuffer_get_length(bufferevent_get_input(bev)) >
-			     0;
-}
-
-/* evhttp stops reading from a request's last byte until its reply is out. */
-static bool
-conn_idle(const struct conn *c, int64_t since)
-{
-	return !c->partial && c->heard_us <= since &&
-	       (bufferevent_get_enabled(c->bev) & EV_READ) &&
-	       evbuffer_get_length(bufferevent_get_output(c->bev)) == 0;
+		guard_conn_request(c->guard, ev);
 }
 
 void
@@ -156,19 +133,21 @@ conns_close_idle(struct conns *cs, int64_t quiet_us)
 
 	for (c = cs->known; c; c = next) {
 		next = c->next;
-		if (conn_idle(c, since))
+		if (guard_conn_idle(c->guard, since))
 			evhttp_connection_free(c->http);
 	}
 }
 
 struct conns *
-conns_new(struct event_base *base, atomic_int *count)
+conns_new(struct event_base *base, const struct contract *contract,
+	  atomic_int *count)
 {
 	struct conns *cs = xmalloc(sizeof(*cs));
 
 	cs->bind = event_new(base, -1, 0, conns_bind, cs);
 	if (!cs->bind)
 		abort();
+	cs->guards = guards_new(base, contract);
 	cs->count = count;
 	atomic_store(count, 0);
 	return cs;
@@ -178,6 +157,7 @@ void
 conns_free(struct conns *cs)
 {
 	event_free(cs->bind);
+	guards_free(cs->guards);
 	free(cs->by_fd);
 	free(cs);
 }

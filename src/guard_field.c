@@ -189,7 +189,9 @@ guard_field_find(const char *name, bool trailer)
 	for (size_t i = 0; i < sizeof(framing) / sizeof(*framing); i++)
 		if (strcmp(name, framing[i].name) == 0)
 			return trailer ? &misplaced : &framing[i];
-	for (size_t i = 0; !trailer && i < sizeof(others) / sizeof(*others); i++)
+	if (trailer)
+		return NULL;
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
 		if (strcmp(name, others[i].name) == 0)
 			return &others[i];
 	return NULL;

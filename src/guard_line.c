@@ -121,7 +121,7 @@ static enum guard_verdict
 target_slash(struct guard *g, unsigned char c)
 {
 	if (c == '/')
-		return guard_bad(g, "target begins with //");
+		return guard_refuse(g, "bad_uri", "target begins with //");
 	g->state = target_path;
 	return target_path(g, c);
 }

@@ -1,4 +1,5 @@
 /* The verbs that end a request, and the headers every reply carries. */
+#include <event2/bufferevent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +37,7 @@ int
 reply_send(struct request *rq, int status, const char *type,
 	   struct evbuffer *out)
 {
+	struct evhttp_connection *conn = evhttp_request_get_connection(rq->ev);
 	char length[24];
 	bool head = strcmp(rq->method, "HEAD") == 0;
 
@@ -50,6 +52,11 @@ reply_send(struct request *rq, int status, const char *type,
 	rq->status = status;
 	rq->answered = true;
 	evhttp_send_reply(rq->ev, status, NULL, out);
+	/* evhttp would read on while it writes, and drop the reply when it
+	 * finds that the client has closed its sending side. */
+	if (conn)
+		bufferevent_disable(evhttp_connection_get_bufferevent(conn),
+				    EV_READ);
 	request_end(rq);
 	return DONE;
 }

@@ -21,7 +21,6 @@
 #include "token.h"
 #include "verify.h"
 
-#define MAX_HEADER_BYTES (16 * 1024)
 #define BEAT_MS 1000
 #define ACCEPT_PAUSE_MS 200
 #define DRAIN_TICK_MS 50
@@ -120,9 +119,9 @@ http_open(struct worker *w)
 		abort();
 	evhttp_set_bevcb(w->http, conns_accept, w->conns);
 	evhttp_set_gencb(w->http, on_request, w);
-	evhttp_set_max_headers_size(w->http, MAX_HEADER_BYTES);
-	evhttp_set_max_body_size(w->http, config.max_photo_bytes + 64 * 1024);
-	evhttp_set_timeout(w->http, (int)config.request_timeout_s);
+	/* The guard's are tighter, and its answers are ours. */
+	evhttp_set_max_headers_size(w->http, -1);
+	evhttp_set_max_body_size(w->http, -1);
 	evhttp_set_default_content_type(w->http, NULL);
 	/* All that evhttp knows: our 405 answers those we do not serve. */
 	evhttp_set_allowed_methods(
@@ -264,7 +263,7 @@ worker_open(struct worker *w, int listen_fd)
 	w->base = event_base_new();
 	if (!w->base || !offload_start(w->base, 1, OFFLOAD_QUEUE))
 		abort();
-	w->conns = conns_new(w->base, &w->slot->connections);
+	w->conns = conns_new(w->base, w->contract, &w->slot->connections);
 	w->db = db_pool_new(w->base, config.database,
 			    (int)config.database_connections,
 			    config.statement_timeout_ms);
