@@ -261,6 +261,7 @@ create index ticket_street_open on ticket.ticket (street_id, created_at, id) whe
 create index ticket_community on ticket.ticket (street_id, community, created_at, id);
 create index ticket_community_open on ticket.ticket (street_id, community, created_at, id) where is_open;
 create index ticket_path on ticket.ticket (street_id, path, created_at, id);
+create index ticket_path_open on ticket.ticket (street_id, path, created_at, id) where is_open;
 create index ticket_submitted_by on ticket.ticket (street_id, submitted_by, created_at, id);
 create index ticket_updated on ticket.ticket (street_id, updated_at, id);
 create index ticket_merged on ticket.ticket (street_id, merged_into) where merged_into is not null;
@@ -1329,144 +1330,84 @@ $$;
 comment on function ticket.leaves(text[]) is
 	'Subtrees with each general grid replaced by itself and its micro-grids: tickets then lie exactly on the paths below the communities, and an index gives them in order.';
 
--- Every branch walks one index in the order it returns: row-level security
--- filters what the walk meets, so the walk itself must already be the caller's
--- own. Filters that rarely hold make a walk long; those people use all day
--- (what is open, whose it is, since when, where) have an index.
-create function ticket.list(p_status text[], p_kind text, p_category text, p_urgency text,
-	p_grid uuid, p_mine boolean, p_supported boolean, p_from timestamptz, p_to timestamptz,
-	p_updated timestamptz, p_q text, p_after text, p_limit integer) returns setof ticket.brief
+-- Row-level security filters what an index scan meets, so the scan itself must
+-- already be the caller's own and in the order wanted. The planner cannot know
+-- how few rows a page takes from it and would rather sort: hence the settings.
+-- Filters that rarely hold make a walk long; those people use all day (what is
+-- open, whose it is, since when, where) have an index.
+create function ticket.list_walk(p_leaves text[], p_hi timestamptz, p_hi_id uuid, p_lo timestamptz,
+	p_status text[], p_kind text, p_category text, p_urgency text, p_grams bigint[],
+	p_terms text[], p_limit integer) returns setof ticket.brief
 language plpgsql stable rows 20
+set enable_sort = off set enable_bitmapscan = off set enable_seqscan = off
+set plan_cache_mode = force_generic_plan set jit = off
 as $$
 declare
 	st constant integer := core.street();
-	scopes constant text[] := ticket.leaves(ticket.reach(p_grid));
-	terms constant text[] := nullif(ticket.terms(p_q), '{}');
-	grams constant bigint[] := array(select distinct x
-		from unnest(terms) w, unnest(ticket.grams(st, w)) x);
-	lo constant timestamptz := coalesce(p_from, '-infinity');
-	-- Rows before (hi, hi_id), newest first.
-	hi timestamptz := coalesce(p_to, 'infinity');
-	hi_id uuid := '00000000-0000-0000-0000-000000000000';
 begin
-	if p_updated is not null then
-		return query select * from ticket.list_updated(scopes, p_updated, p_after, p_status,
-			p_kind, p_category, p_urgency, grams, terms, p_mine, p_supported, p_from, p_to, p_limit);
-		return;
-	end if;
-	if p_after is not null and ticket.cursor_at(p_after) < hi then
-		hi := ticket.cursor_at(p_after);
-		hi_id := split_part(p_after, ':', 2)::uuid;
-	end if;
-	if p_supported then
-		return query select b.* from ticket.supporter s
-			join ticket.brief b on b._street_id = st and b.id = s.ticket_id
-			where s.street_id = st and s.account_id = core.actor()
-				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
-				and b._path ^@ any (scopes) and (p_mine is not true or b.mine)
-				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
-					p_status, p_kind, p_category, p_urgency, grams, terms)
-			order by b.created_at desc, b.id desc limit p_limit;
-		return;
-	elsif p_mine then
-		return query select b.* from ticket.brief b
-			where b._street_id = st and b._submitted_by = core.actor()
-				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
-				and b._path ^@ any (scopes)
-				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
-					p_status, p_kind, p_category, p_urgency, grams, terms)
-			order by b.created_at desc, b.id desc limit p_limit;
-		return;
-	end if;
-	if p_q ~ '^\s*[A-Za-z]{2,6}-[0-9]{4}-[0-9]{6,9}\s*$' then
-		return query select b.* from ticket.brief b
-			where b._street_id = st and b.number = upper(btrim(p_q))
-				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
-				and b._path ^@ any (scopes)
-				and ticket.fits(b.status, b.kind, b.category, b.urgency, null, null,
-					p_status, p_kind, p_category, p_urgency, null, null);
-	-- A rare word: by its pairs of characters. A common one is soon met on
-	-- the ordered walk below, and in a small grid the walk is short anyway.
-	elsif grams <> '{}' and ticket.path_depth(scopes[1]) < 3 and ticket.is_rare(grams) then
-		return query select b.* from ticket.brief b
-			where b._street_id = st and b._grams @> grams
-				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
-				and b._path ^@ any (scopes)
-				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
-					p_status, p_kind, p_category, p_urgency, grams, terms)
-			order by b.created_at desc, b.id desc limit p_limit;
-	elsif p_status <@ ticket.statuses_open() then
-		return query select b.* from unnest(scopes) s (path), lateral (
+	if p_status <@ ticket.statuses_open() then
+		return query select b.* from unnest(p_leaves) s (path), lateral (
 			(select b.* from ticket.brief b
 			where ticket.path_depth(s.path) = 1 and b._is_open and b._street_id = st
-				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
+				and (b.created_at, b.id) < (p_hi, p_hi_id) and b.created_at >= p_lo
 				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
-					p_status, p_kind, p_category, p_urgency, grams, terms)
+					p_status, p_kind, p_category, p_urgency, p_grams, p_terms)
 			order by b.created_at desc, b.id desc limit p_limit)
 			union all
 			(select b.* from ticket.brief b
 			where ticket.path_depth(s.path) = 2 and b._is_open and b._street_id = st
 				and b._community = s.path
-				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
+				and (b.created_at, b.id) < (p_hi, p_hi_id) and b.created_at >= p_lo
 				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
-					p_status, p_kind, p_category, p_urgency, grams, terms)
+					p_status, p_kind, p_category, p_urgency, p_grams, p_terms)
 			order by b.created_at desc, b.id desc limit p_limit)
 			union all
 			(select b.* from ticket.brief b
-			where ticket.path_depth(s.path) > 2 and b._street_id = st
-				and b._path = s.path and b._is_open
-				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
+			where ticket.path_depth(s.path) > 2 and b._is_open and b._street_id = st
+				and b._path = s.path
+				and (b.created_at, b.id) < (p_hi, p_hi_id) and b.created_at >= p_lo
 				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
-					p_status, p_kind, p_category, p_urgency, grams, terms)
+					p_status, p_kind, p_category, p_urgency, p_grams, p_terms)
 			order by b.created_at desc, b.id desc limit p_limit)) b
 		order by b.created_at desc, b.id desc limit p_limit;
 	else
-		return query select b.* from unnest(scopes) s (path), lateral (
+		return query select b.* from unnest(p_leaves) s (path), lateral (
 			(select b.* from ticket.brief b
 			where ticket.path_depth(s.path) = 1 and b._street_id = st
-				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
+				and (b.created_at, b.id) < (p_hi, p_hi_id) and b.created_at >= p_lo
 				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
-					p_status, p_kind, p_category, p_urgency, grams, terms)
+					p_status, p_kind, p_category, p_urgency, p_grams, p_terms)
 			order by b.created_at desc, b.id desc limit p_limit)
 			union all
 			(select b.* from ticket.brief b
 			where ticket.path_depth(s.path) = 2 and b._street_id = st
 				and b._community = s.path
-				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
+				and (b.created_at, b.id) < (p_hi, p_hi_id) and b.created_at >= p_lo
 				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
-					p_status, p_kind, p_category, p_urgency, grams, terms)
+					p_status, p_kind, p_category, p_urgency, p_grams, p_terms)
 			order by b.created_at desc, b.id desc limit p_limit)
 			union all
 			(select b.* from ticket.brief b
 			where ticket.path_depth(s.path) > 2 and b._street_id = st
 				and b._path = s.path
-				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
+				and (b.created_at, b.id) < (p_hi, p_hi_id) and b.created_at >= p_lo
 				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
-					p_status, p_kind, p_category, p_urgency, grams, terms)
+					p_status, p_kind, p_category, p_urgency, p_grams, p_terms)
 			order by b.created_at desc, b.id desc limit p_limit)) b
 		order by b.created_at desc, b.id desc limit p_limit;
 	end if;
 end
 $$;
-comment on function ticket.list(text[], text, text, text, uuid, boolean, boolean, timestamptz,
-	timestamptz, timestamptz, text, text, integer) is
-	'A page of tickets, newest first, before a cursor; with p_updated those changed since, oldest change first.';
-
-create function ticket.is_rare(p_grams bigint[]) returns boolean
-language plpgsql stable security definer set search_path = pg_catalog, pg_temp set linli.role = 'system'
-as $$
-begin
-	return (select count(*) <= 2000 from (select from ticket.ticket t
-		where t.street_id = core.street() and t.grams @> p_grams limit 2001) x);
-end
-$$;
-comment on function ticket.is_rare(bigint[]) is
-	'Do few enough tickets of the street hold these pairs to fetch them all. Counts beyond the caller''s scope, since what it counts is the work of the index; it says only yes or no.';
+comment on function ticket.list_walk(text[], timestamptz, uuid, timestamptz, text[], text, text,
+	text, bigint[], text[], integer) is
+	'The usual part of ticket.list(): newest first below each path.';
 
 create function ticket.list_updated(p_scopes text[], p_updated timestamptz, p_after text, p_status text[],
 	p_kind text, p_category text, p_urgency text, p_grams bigint[], p_terms text[], p_mine boolean,
 	p_supported boolean, p_from timestamptz, p_to timestamptz, p_limit integer) returns setof ticket.brief
 language plpgsql stable rows 20
+set enable_sort = off set enable_bitmapscan = off set enable_seqscan = off
+set plan_cache_mode = force_generic_plan set jit = off
 as $$
 declare
 	st constant integer := core.street();
@@ -1490,10 +1431,11 @@ begin
 				p_status, p_kind, p_category, p_urgency, p_grams, p_terms)
 		order by b.updated_at, b.id limit p_limit)
 		union all
-		(select b.* from ticket.brief b
-		where ticket.path_depth(s.path) > 2 and b._street_id = st
-			and b._path = s.path
-			and (b.updated_at, b.id) > (lo, lo_id)
+		-- A small grid's are fetched and sorted.
+		(select b.* from (select b.* from ticket.brief b
+			where ticket.path_depth(s.path) > 2 and b._street_id = st and b._path = s.path
+			offset 0) b
+		where (b.updated_at, b.id) > (lo, lo_id)
 			and (p_from is null or b.created_at >= p_from) and (p_to is null or b.created_at < p_to)
 			and (p_mine is not true or b._submitted_by = core.actor())
 			and (p_supported is not true or exists (select from ticket.supporter x
@@ -1508,10 +1450,90 @@ comment on function ticket.list_updated(text[], timestamptz, text, text[], text,
 	boolean, boolean, timestamptz, timestamptz, integer) is
 	'The part of ticket.list() that follows changes.';
 
+create function ticket.is_rare(p_grams bigint[]) returns boolean
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set linli.role = 'system'
+as $$
+begin
+	return (select count(*) <= 2000 from (select from ticket.ticket t
+		where t.street_id = core.street() and t.grams @> p_grams limit 2001) x);
+end
+$$;
+comment on function ticket.is_rare(bigint[]) is
+	'Do few enough tickets of the street hold these pairs to fetch them all. Counts beyond the caller''s scope, since what it counts is the work of the index; it says only yes or no.';
+
+create function ticket.list(p_status text[], p_kind text, p_category text, p_urgency text,
+	p_grid uuid, p_mine boolean, p_supported boolean, p_from timestamptz, p_to timestamptz,
+	p_updated timestamptz, p_q text, p_after text, p_limit integer) returns setof ticket.brief
+language plpgsql stable rows 20
+as $$
+declare
+	st constant integer := core.street();
+	leaves constant text[] := ticket.leaves(ticket.reach(p_grid));
+	terms constant text[] := nullif(ticket.terms(p_q), '{}');
+	grams constant bigint[] := array(select distinct x
+		from unnest(terms) w, unnest(ticket.grams(st, w)) x);
+	lo constant timestamptz := coalesce(p_from, '-infinity');
+	-- Rows before (hi, hi_id), newest first.
+	hi timestamptz := coalesce(p_to, 'infinity');
+	hi_id uuid := '00000000-0000-0000-0000-000000000000';
+begin
+	if p_updated is not null then
+		return query select * from ticket.list_updated(leaves, p_updated, p_after, p_status,
+			p_kind, p_category, p_urgency, grams, terms, p_mine, p_supported, p_from, p_to, p_limit);
+		return;
+	end if;
+	if ticket.cursor_at(p_after) < hi then
+		hi := ticket.cursor_at(p_after);
+		hi_id := split_part(p_after, ':', 2)::uuid;
+	end if;
+	if p_supported then
+		return query select b.* from ticket.supporter s
+			join ticket.brief b on b._street_id = st and b.id = s.ticket_id
+			where s.street_id = st and s.account_id = core.actor()
+				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
+				and b._path ^@ any (leaves) and (p_mine is not true or b._submitted_by = core.actor())
+				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
+					p_status, p_kind, p_category, p_urgency, grams, terms)
+			order by b.created_at desc, b.id desc limit p_limit;
+	elsif p_mine then
+		return query select b.* from ticket.brief b
+			where b._street_id = st and b._submitted_by = core.actor()
+				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
+				and b._path ^@ any (leaves)
+				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
+					p_status, p_kind, p_category, p_urgency, grams, terms)
+			order by b.created_at desc, b.id desc limit p_limit;
+	elsif p_q ~ '^\s*[A-Za-z]{2,6}-[0-9]{4}-[0-9]{6,9}\s*$' then
+		return query select b.* from ticket.brief b
+			where b._street_id = st and b.number = upper(btrim(p_q))
+				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
+				and b._path ^@ any (leaves)
+				and ticket.fits(b.status, b.kind, b.category, b.urgency, null, null,
+					p_status, p_kind, p_category, p_urgency, null, null);
+	-- A rare word is found by its pairs of characters; a common one is soon
+	-- met on the walk, and below a micro-grid the walk is short anyway.
+	elsif grams <> '{}' and ticket.path_depth(leaves[1]) < 3 and ticket.is_rare(grams) then
+		return query select b.* from (select b.* from ticket.brief b
+				where b._street_id = st and b._grams @> grams offset 0) b
+			where (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
+				and b._path ^@ any (leaves)
+				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
+					p_status, p_kind, p_category, p_urgency, grams, terms)
+			order by b.created_at desc, b.id desc limit p_limit;
+	else
+		return query select * from ticket.list_walk(leaves, hi, hi_id, lo, p_status, p_kind,
+			p_category, p_urgency, grams, terms, p_limit);
+	end if;
+end
+$$;
+comment on function ticket.list(text[], text, text, text, uuid, boolean, boolean, timestamptz,
+	timestamptz, timestamptz, text, text, integer) is
+	'A page of tickets, newest first, before a cursor; with p_updated those changed since, oldest change first.';
+
 create function ticket.summary(p_grid uuid, p_kind text, p_category text, p_urgency text,
 	p_from timestamptz, p_to timestamptz)
 	returns table (total integer, open integer, by_status json, by_grid json)
-language plpgsql stable rows 1
+language plpgsql stable rows 1 set enable_sort = off set jit = off
 as $$
 declare
 	st constant integer := core.street();
@@ -1609,6 +1631,8 @@ grant execute on function core.gcj02_shift(float8, float8), core.wgs84_to_gcj02(
 	ticket.fits(text, text, text, text, bigint[], text, text[], text, text, text, bigint[], text[]),
 	ticket.list(text[], text, text, text, uuid, boolean, boolean, timestamptz, timestamptz,
 		timestamptz, text, text, integer), ticket.is_rare(bigint[]),
+	ticket.list_walk(text[], timestamptz, uuid, timestamptz, text[], text, text, text, bigint[],
+		text[], integer),
 	ticket.list_updated(text[], timestamptz, text, text[], text, text, text, bigint[], text[],
 		boolean, boolean, timestamptz, timestamptz, integer),
 	ticket.summary(uuid, text, text, text, timestamptz, timestamptz) to linli_app;
