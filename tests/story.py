@@ -1,7 +1,9 @@
 """What the stories share: people beside the fixture's, pictures, timelines."""
 
 import concurrent.futures
+import datetime
 import io
+import urllib.parse
 
 from PIL import Image
 
@@ -13,6 +15,11 @@ GENERAL, MASTER, MASTER2, ROOT = (
 COMPOUND = "01900000-0000-8001-8000-200000000001"
 PHYSICAL = {"kind": "problem", "category": "drain_blocked", "title": "下水道堵了",
             "description": "院坝的下水道返水。", "answers": {"overflowing": True}}
+
+
+def at(text):
+    """The moment an RFC 3339 text means; its fraction may have any length."""
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def together(count, work):
@@ -61,7 +68,8 @@ def walk(client, path, limit=100, **query):
     """All items of a list, page by page."""
     items, after = [], None
     while True:
-        reply = client.get(path, params={"limit": limit, **query, **({"after": after} if after else {})})
+        asked = {"limit": limit, **query, **({"after": after} if after else {})}
+        reply = client.get(f"{path}?{urllib.parse.urlencode(asked, quote_via=urllib.parse.quote)}")
         assert reply.status_code == 200, reply.text
         page = reply.json()
         items += page["items"]

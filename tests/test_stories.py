@@ -7,17 +7,13 @@ import pytest
 from PIL import Image
 
 import harness
-from story import (COMPOUND, GENERAL, add_people, do, feed, jpeg, read, sign_in, submit,
+from story import (COMPOUND, GENERAL, add_people, at, do, feed, jpeg, read, sign_in, submit,
                    timeline, together, upload, walk)
 
 HOUSEHOLDS = 96
 POSITION = {"lon": 104.0921, "lat": 30.6604, "crs": "gcj02"}
 HIDDEN = ("contact_name", "contact_phone_mask", "address", "compound_id", "building",
           "position", "position_gcj02", "answers", "on_behalf_note", "rating")
-
-
-def at(text):
-    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def muddy_photo():
@@ -164,7 +160,7 @@ def check_timeline(yard, t):
         ("escalate", "grid_lead", "escalated_community"), ("start", "community", "in_progress"),
         ("resolve", "community", "resolved"), ("reply", "community", "replied"), ("rate", "resident", "closed")]
     for before, after in zip([e for e in main if e["to_state"]], [e for e in main if e["to_state"]][1:]):
-        assert after["from_state"] == before["to_state"] and after["at"] >= before["at"]
+        assert after["from_state"] == before["to_state"] and at(after["at"]) >= at(before["at"])
     count = {a: sum(e["action"] == a for e in events) for a in ("support", "comment", "thank")}
     assert count == {"support": 95, "comment": 12, "thank": 60}
     assert len({e["id"] for e in events}) == len(events)
