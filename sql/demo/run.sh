@@ -144,7 +144,8 @@ wait_ready() {
 }
 
 choose_home
-trap 'exit 0' INT TERM HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 trap finish EXIT
 sh sql/cluster.sh start "$home/pg"
 configure
@@ -155,5 +156,7 @@ place_photo
 start_daemon
 write_tokens || fail 'no tokens: are the accounts of the demo there?'
 wait_ready
+# From here on, being stopped is how it ends well.
+trap 'exit 0' INT TERM
 sed "s|@URL@|$url|g" sql/demo/walk.txt
 wait "$daemon"
