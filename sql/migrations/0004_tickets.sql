@@ -1210,7 +1210,10 @@ begin
 	if not found then
 		return '[]';
 	end if;
-	return (select coalesce(json_agg(s), '[]')
+	return (select coalesce(json_agg(json_build_object('id', s.id, 'number', s.number,
+			'title', s.title, 'status', s.status, 'support_count', s.support_count,
+			'created_at', to_char(s.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+			'distance', s.distance, 'same_building', s.same_building)), '[]')
 		from ticket.similar(p.category, p.lon, p.lat, p.compound_id, p.building, p_id) s);
 end
 $$;

@@ -111,7 +111,7 @@ select is(pg_temp.list(p, a), want, what) from (values
 	('lead', 'null,null,null,null,null,false,false,null,null,null,''油烟'',null,21', '6 2', 'for a lead'),
 	('reporter', 'null,null,null,null,null,false,false,null,null,null,''油烟'',null,21', '6 4', 'nobody finds what is hidden'),
 	('street', 'null,null,null,null,null,false,false,null,null,null,''烟油烟囱'',null,21', '6', 'a longer word as it stands'),
-	('street', 'null,null,null,null,null,false,false,null,null,null,''油烟囱烟'',null,21', '', 'not its pairs in any order'),
+	('street', 'null,null,null,null,null,false,false,null,null,null,''油烟油'',null,21', '', 'not its pairs in any order'),
 	('street', 'null,null,null,null,null,false,false,null,null,null,''烟味　漏水'',null,21', '3', 'several words, all of them'),
 	('street', 'null,null,null,null,null,false,false,null,null,null,''abc'',null,21', '4', 'full-width and case do not matter'),
 	('street', 'null,null,null,null,null,false,false,null,null,null,''100%'',null,21', '5', 'a percent sign is one'),
