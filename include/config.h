@@ -8,6 +8,11 @@
 struct config {
 	char *listen;          /* "127.0.0.1:8080", "[::]:8080", "unix:/path" */
 	long workers;          /* 0 = one a core */
+	char *tls_certificate; /* "" = no TLS */
+	char *tls_key;
+	char *trusted_proxies; /* proxy.h */
+	char *cors_origins;    /* cors.h */
+	long gzip_level;       /* 0 = never */
 	char *database;        /* libpq conninfo of role linli_app */
 	char *database_owner;  /* … of linli_owner, for migrate */
 	char *database_jobs;   /* … of linli_job */
@@ -19,6 +24,12 @@ struct config {
 	char *audience;        /* aud of the tokens */
 	long access_token_seconds;
 	long refresh_token_seconds;
+	long actor_per_minute; /* limit.h; 0 = no limit */
+	long actor_burst;
+	long address_per_minute;
+	long address_burst;
+	long login_per_minute;
+	long login_burst;
 	long max_body_bytes;
 	long max_photo_bytes;
 	long max_photo_pixels;

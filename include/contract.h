@@ -27,6 +27,13 @@ struct param {
 	const struct schema *schema;
 };
 
+/* Who is counted against which limit: x-limit of the operation. */
+enum op_limit {
+	OP_LIMIT_CALLER, /* the account, or the address without one */
+	OP_LIMIT_LOGIN,  /* the address, strictly */
+	OP_LIMIT_NONE,   /* nobody */
+};
+
 struct operation {
 	const char *id;     /* operationId */
 	const char *method; /* GET, POST … */
@@ -43,6 +50,8 @@ struct operation {
 	size_t media_count;          /* other accepted content types */
 	const char *media[8];
 	size_t max_body;             /* x-max-body, bytes; 0 = config */
+	enum op_limit limit;
+	bool secret;                 /* x-secret: the reply holds tokens */
 	int status;                  /* the one 2xx */
 	const struct schema *reply;  /* application/json of it, or NULL */
 	bool reply_list;             /* {"items": …, "next": …} */

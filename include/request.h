@@ -82,7 +82,20 @@ int reply_bytes(struct request *rq, int status, const char *type,
 		const void *bytes, size_t len);
 int reply_buffer(struct request *rq, int status); /* the JSON in rq->out */
 int reply_empty(struct request *rq, int status);
+/* Bytes that neither change nor go away, packed (gzip) once for all who ask. */
+struct fixed {
+	const void *bytes;
+	size_t len;
+	const void *packed; /* starts NULL */
+	size_t packed_len;
+};
+int reply_fixed(struct request *rq, int status, const char *type,
+		struct fixed *f);
 int reply_header(struct request *rq, const char *name, const char *value);
+/* Is etag, of the ETag header just set, what If-None-Match (known, may be
+ * NULL) names? Then a 304 is due. */
+bool reply_not_modified(struct request *rq, const char *known,
+			const char *etag);
 /* Text of a checked parameter or body field, NULL if absent. */
 const char *arg(struct request *rq, const char *name);
 json_t *arg_json(struct request *rq, const char *name);

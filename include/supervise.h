@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include "contract.h"
 #include "db.h"
+#include "limit.h"
 
 /* Shared by all processes (anonymous mmap, one slot a child). */
 struct slot {
@@ -27,6 +28,7 @@ struct shared {
 	int worker_count;
 	struct slot job;
 	struct slot workers[64];
+	struct limit_table limits;
 };
 
 struct worker {

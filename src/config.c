@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 
 #include "arena.h"
+#include "cors.h"
+#include "proxy.h"
 
 struct config config;
 static char *config_path;
@@ -25,6 +27,7 @@ struct setting {
 	size_t offset;
 	const char *text; /* default, and for some texts the choices */
 	const char *choices; /* " a b c ", NULL = any */
+	const char *(*fault)(const char *value); /* NULL = any; why not */
 	long number, min, max;
 	bool live; /* SIGHUP brings a new value into force */
 	const char *help;
@@ -32,15 +35,27 @@ struct setting {
 
 #define T(field, text, choices, live, help) \
 	{ #field, TEXT, offsetof(struct config, field), text, choices, \
-	  0, 0, 0, live, help }
+	  NULL, 0, 0, 0, live, help }
+#define L(field, fault, help) \
+	{ #field, TEXT, offsetof(struct config, field), "", NULL, \
+	  fault, 0, 0, 0, true, help }
 #define N(field, number, min, max, live, help) \
 	{ #field, NUMBER, offsetof(struct config, field), NULL, NULL, \
-	  number, min, max, live, help }
+	  NULL, number, min, max, live, help }
 
 static const struct setting settings[] = {
 	T(listen, "127.0.0.1:8080", NULL, false,
 	  "where to listen: host:port, [v6]:port or unix:/path"),
 	N(workers, 0, 0, 64, false, "API processes; 0 = one a core"),
+	T(tls_certificate, "", NULL, true,
+	  "PEM file of the certificate and its chain; empty = no TLS"),
+	T(tls_key, "", NULL, true, "PEM file of the certificate's key"),
+	L(trusted_proxies, proxy_list_fault,
+	  "whose X-Forwarded-For counts: addresses, nets, unix"),
+	L(cors_origins, cors_list_fault,
+	  "origins of web pages that may call: https://example.org, …"),
+	N(gzip_level, 1, 0, 4, true,
+	  "effort in packing replies for those who ask; 0 = never"),
 	T(database, "dbname=linli user=linli_app", NULL, false,
 	  "libpq connection of role linli_app, for the workers"),
 	T(database_owner, "dbname=linli user=linli_owner", NULL, false,
@@ -60,6 +75,15 @@ static const struct setting settings[] = {
 	  "life of an access token, in s"),
 	N(refresh_token_seconds, 2592000, 60, 31536000, true,
 	  "life of a refresh token, in s"),
+	N(actor_per_minute, 600, 0, 60000000, true,
+	  "requests a minute of one account; 0 = no limit"),
+	N(actor_burst, 120, 1, 100000, true, "of them at once"),
+	N(address_per_minute, 1200, 0, 60000000, true,
+	  "requests a minute without a token from one address; 0 = no limit"),
+	N(address_burst, 300, 1, 100000, true, "of them at once"),
+	N(login_per_minute, 60, 0, 60000000, true,
+	  "sign-ins a minute from one address; 0 = no limit"),
+	N(login_burst, 30, 1, 100000, true, "of them at once"),
 	N(max_body_bytes, 262144, 1024, 16777216, true,
 	  "largest body of an operation that does not say its own"),
 	N(max_photo_bytes, 10485760, 1024, 67108864, false,
@@ -121,14 +145,18 @@ static int
 check_value(cfg_t *cfg, cfg_opt_t *opt)
 {
 	const struct setting *s = setting_find(opt->name);
+	const char *why;
 	long number;
 
 	if (s->kind == TEXT && !is_choice(s, cfg_opt_getnstr(opt, 0))) {
 		cfg_error(cfg, "%s must be one of:%s", s->name, s->choices);
 		return -1;
 	}
+	why = s->fault ? s->fault(cfg_opt_getnstr(opt, 0)) : NULL;
+	if (why)
+		cfg_error(cfg, "%s: %s", s->name, why);
 	if (s->kind == TEXT)
-		return 0;
+		return why ? -1 : 0;
 	number = cfg_opt_getnint(opt, 0);
 	if (number >= s->min && number <= s->max)
 		return 0;

@@ -104,6 +104,37 @@ read_max_body(struct loader *l)
 		l->op->max_body = (size_t)json_integer_value(max);
 }
 
+static void
+read_limit(struct loader *l)
+{
+	static const char *const names[] = {
+		[OP_LIMIT_CALLER] = "caller",
+		[OP_LIMIT_LOGIN] = "login",
+		[OP_LIMIT_NONE] = "none",
+	};
+	json_t *limit = json_object_get(l->node, "x-limit");
+	const char *text = json_string_value(limit);
+
+	for (size_t i = 0; text && i < COUNT(names); i++) {
+		if (strcmp(text, names[i]) == 0) {
+			l->op->limit = (enum op_limit)i;
+			return;
+		}
+	}
+	if (limit)
+		contract_fault(l, "x-limit must be caller, login or none");
+}
+
+static void
+read_secret(struct loader *l)
+{
+	json_t *secret = json_object_get(l->node, "x-secret");
+
+	l->op->secret = json_is_true(secret);
+	if (secret && !json_is_boolean(secret))
+		contract_fault(l, "x-secret must be true or false");
+}
+
 void
 contract_operation(struct loader *l)
 {
@@ -117,6 +148,8 @@ contract_operation(struct loader *l)
 	read_path(l);
 	read_security(l);
 	read_max_body(l);
+	read_limit(l);
+	read_secret(l);
 	contract_params(l);
 	contract_body(l);
 	contract_reply(l);

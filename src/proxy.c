@@ -191,6 +191,9 @@ proxy_client(struct arena *a, const char *peer, const char *forwarded)
 	struct address client, hop;
 	bool known = false, four;
 
+	/* One of many, and as it should be. */
+	if (*peer && !end && *peer != ':')
+		return arena_strdup(a, peer);
 	if (*peer) {
 		known = address_read(peer, &client, &four);
 		if (!known) /* an interface behind it: fe80::1%eth0 */

@@ -29,6 +29,7 @@ common_headers(struct request *rq, int status, const char *type)
 	    !evhttp_find_header(evhttp_request_get_output_headers(rq->ev),
 				"Cache-Control"))
 		reply_header(rq, "Cache-Control", "no-store");
+	request_cors(rq);
 	if (rq->worker->draining)
 		reply_header(rq, "Connection", "close");
 }
@@ -42,6 +43,8 @@ reply_send(struct request *rq, int status, const char *type,
 	bool head = strcmp(rq->method, "HEAD") == 0;
 
 	common_headers(rq, status, type);
+	if (out)
+		reply_pack(rq, type, out);
 	if (head && out) {
 		/* evhttp would send the body it is given, HEAD or not. */
 		snprintf(length, sizeof(length), "%zu",

@@ -1,6 +1,7 @@
 /*
  * The life of a request, readable from top to bottom: route, authenticate,
- * check, before, database, reply. Every stage may answer; then it is over.
+ * limit, check, before, database, reply. Every stage may answer; then it is
+ * over.
  */
 #include "request.h"
 
@@ -9,6 +10,7 @@
 #include <strings.h>
 #include <sys/queue.h>
 
+#include "proxy.h"
 #include "request_internal.h"
 #include "supervise.h"
 #include "text.h"
@@ -57,14 +59,42 @@ method_name(enum evhttp_cmd_type cmd)
 	}
 }
 
+/* All lines of X-Forwarded-For as one list, NULL when there is none. */
+static const char *
+forwarded_for(struct request *rq)
+{
+	struct evkeyvalq *headers = evhttp_request_get_input_headers(rq->ev);
+	const char *all = NULL;
+	struct evkeyval *h;
+
+	TAILQ_FOREACH (h, headers, next)
+		if (strcasecmp(h->key, "X-Forwarded-For") == 0)
+			all = all ? arena_printf(rq->arena, "%s,%s", all,
+						 h->value)
+				  : h->value;
+	return all;
+}
+
+static const char *
+client_address(struct request *rq)
+{
+	char *peer = NULL;
+	ev_uint16_t port = 0;
+
+	/* A unix socket has no peer name; evhttp then leaves it empty. */
+	evhttp_connection_get_peer(rq->conn, &peer, &port);
+	if (!peer)
+		peer = "";
+	return proxy_client(rq->arena, peer,
+			    proxy_trusted(peer) ? forwarded_for(rq) : NULL);
+}
+
 static struct request *
 request_new(struct evhttp_request *ev, struct worker *worker)
 {
 	struct arena *arena = arena_new();
 	struct request *rq = arena_alloc(arena, sizeof(*rq));
 	struct evbuffer *in = evhttp_request_get_input_buffer(ev);
-	char *address = NULL;
-	ev_uint16_t port = 0;
 	bool twice;
 
 	rq->ev = ev;
@@ -75,10 +105,7 @@ request_new(struct evhttp_request *ev, struct worker *worker)
 	rq->start_us = monotonic_us();
 	uuid_make(rq->id, 0);
 	rq->lang = language_pick(request_header(rq, "Accept-Language", &twice));
-	/* A unix socket has no peer name; evhttp then leaves it empty. */
-	evhttp_connection_get_peer(rq->conn, &address, &port);
-	rq->address = arena_strdup(arena, address && *address ? address :
-								"local");
+	rq->address = client_address(rq);
 	rq->raw_len = evbuffer_get_length(in);
 	rq->raw = rq->raw_len ? evbuffer_pullup(in, -1) : NULL;
 	rq->out = evbuffer_new();
@@ -92,20 +119,20 @@ request_route(struct request *rq)
 	const char *why = NULL, *allow = NULL;
 
 	if (!uri_parse(rq->arena, target, &rq->uri, &why))
-		return fail(rq, why);
+		return request_turn_away(rq, why);
 	switch (route_find(rq->worker->contract, rq->method, &rq->uri,
 			   rq->arena, &rq->op, rq->path_values, &allow)) {
 	case ROUTE_OK:
 		return 0;
 	case ROUTE_NONE:
-		return fail(rq, "not_found");
+		return request_turn_away(rq, "not_found");
 	case ROUTE_METHOD:
 		break;
 	}
 	reply_header(rq, "Allow", allow);
 	if (strcmp(rq->method, "OPTIONS") == 0)
-		return reply_empty(rq, 204);
-	return fail(rq, "method_not_allowed");
+		return request_options(rq, allow);
+	return request_turn_away(rq, "method_not_allowed");
 }
 
 static int
@@ -120,8 +147,8 @@ void
 request_begin(struct evhttp_request *ev, void *worker)
 {
 	static int (*const stages[])(struct request *) = {
-		request_route, request_authenticate, request_check,
-		request_before, request_run,
+		request_route, request_authenticate, request_limit,
+		request_check, request_before,	     request_run,
 	};
 	struct request *rq = request_new(ev, worker);
 

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "config.h"
+#include "etag.h"
 #include "request_internal.h"
 #include "text.h"
 
@@ -23,17 +24,17 @@ request_authenticate(struct request *rq)
 		return 0;
 	header = request_header(rq, "Authorization", &twice);
 	if (twice)
-		return fail(rq, "repeated_header");
+		return request_turn_away(rq, "repeated_header");
 	if (!header || strncasecmp(header, "Bearer ", 7) != 0)
-		return fail(rq, "unauthenticated");
+		return request_turn_away(rq, "unauthenticated");
 	token = header + 7;
 	why = token_verify_cached(token, strlen(token), (int64_t)time(NULL),
 				  &rq->actor);
 	if (why)
-		return fail(rq, why);
+		return request_turn_away(rq, why);
 	rq->has_actor = true;
 	if (!(role_bit(rq->actor.role) & rq->op->roles))
-		return fail(rq, "role_not_allowed");
+		return request_turn_away(rq, "role_not_allowed");
 	return 0;
 }
 
@@ -59,18 +60,6 @@ unknown_query_params(struct request *rq, struct faults *fs)
 	}
 }
 
-/* "\"7\"" → "7"; NULL for anything but one strong entity tag. */
-static const char *
-unquote_etag(struct arena *a, const char *text)
-{
-	size_t n = strlen(text);
-
-	if (n < 3 || text[0] != '"' || text[n - 1] != '"' ||
-	    memchr(text + 1, '"', n - 2))
-		return NULL;
-	return arena_strndup(a, text + 1, n - 2);
-}
-
 static const char *
 header_text(struct request *rq, const struct param *p, struct faults *fs)
 {
@@ -81,7 +70,7 @@ header_text(struct request *rq, const struct param *p, struct faults *fs)
 		faults_add(rq, fs, arena_printf(rq->arena, "@%s", p->name),
 		    "repeated", NULL);
 	if (text && strcasecmp(p->name, "If-Match") == 0) {
-		text = unquote_etag(rq->arena, text);
+		text = etag_version(rq->arena, text);
 		if (!text)
 			faults_add(rq, fs, "@If-Match", "format", "entity tag");
 	}

@@ -135,8 +135,8 @@ answer_object(struct request *rq, const PGresult *res)
 	if (etag) {
 		quoted = arena_printf(rq->arena, "\"%s\"", etag);
 		reply_header(rq, "ETag", quoted);
-		if (known && strcmp(known, quoted) == 0 &&
-		    strcmp(rq->op->method, "GET") == 0)
+		if (strcmp(rq->op->method, "GET") == 0 &&
+		    reply_not_modified(rq, known, quoted))
 			return reply_empty(rq, 304);
 	}
 	if (location)

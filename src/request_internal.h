@@ -31,9 +31,23 @@ void request_seal_personal(struct request *rq);
 
 /* Stages; 0 = go on, else the request has been answered. */
 int request_authenticate(struct request *rq);
+int request_limit(struct request *rq);
 int request_check(struct request *rq);
 /* Sends the operation's query; the answer follows by itself. */
 int request_run(struct request *rq);
+
+/* fail() of those who get no further than the door: it counts as well. */
+int request_turn_away(struct request *rq, const char *code);
+
+/* Adds what a page of another origin needs to read the reply. */
+void request_cors(struct request *rq);
+/* Answers OPTIONS; allow: the methods of the path. */
+int request_options(struct request *rq, const char *allow);
+
+/* Adds a name to Vary. */
+void reply_vary(struct request *rq, const char *name);
+/* gzip, where the client asks and it pays. */
+void reply_pack(struct request *rq, const char *type, struct evbuffer *out);
 
 /* The request's log line. */
 void request_log(struct request *rq);

@@ -24,9 +24,10 @@ request_log(struct request *rq)
 	n = log_begin(line, sizeof(line), LOG_INFO_, "request");
 	n += (size_t)snprintf(line + n, sizeof(line) - n,
 			      ",\"req\":\"%s\",\"method\":\"%s\",\"op\":\"%s\","
-			      "\"status\":%d%s%s,\"db_ms\":%.2f,\"ms\":%.2f}",
+			      "\"status\":%d,\"from\":\"%s\"%s%s,"
+			      "\"db_ms\":%.2f,\"ms\":%.2f}",
 			      rq->id, rq->method, rq->op ? rq->op->id : "-",
-			      rq->status, code, actor,
+			      rq->status, rq->address, code, actor,
 			      (double)rq->db_us / 1000, all);
 	if (n < sizeof(line))
 		log_raw(line, n);

@@ -222,6 +222,7 @@ open_shared(bool verified)
 	s->notify = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	s->verified = verified;
 	s->adopted = super.listener.adopted;
+	limit_open(&s->limits, super.begun_us);
 	s->worker_count = workers < 1 ? 1 : workers > 64 ? 64 : (int)workers;
 	super.shared = s;
 	super.children.run = child_main;

@@ -14,6 +14,7 @@
 #include "conn.h"
 #include "log.h"
 #include "offload.h"
+#include "proxy.h"
 #include "request.h"
 #include "seal.h"
 #include "supervise.h"
@@ -232,6 +233,13 @@ keys_open(void)
 	return false;
 }
 
+/* What is kept in another form than config's. */
+static void
+settings_taken(void)
+{
+	proxy_trust(config.trusted_proxies);
+}
+
 static void
 reload(evutil_socket_t sig, short what, void *arg)
 {
@@ -244,6 +252,7 @@ reload(evutil_socket_t sig, short what, void *arg)
 		log_event(LOG_ERROR_, "reload_failed", "the old ones stay");
 		return;
 	}
+	settings_taken();
 	snprintf(name, sizeof(name), "worker-%d", w->index);
 	log_open(name, config.log_level);
 	log_event(LOG_INFO_, "reloaded", "settings and keys");
@@ -290,6 +299,7 @@ worker_main(struct contract *contract, struct shared *shared, int index,
 	log_open(name, config.log_level);
 	if (!keys_open())
 		return CHILD_UNFIT;
+	settings_taken();
 	worker_open(&w, listen_fd);
 	on_signal(&w, &term, SIGTERM, drain_begin);
 	on_signal(&w, &hup, SIGHUP, reload);

@@ -104,6 +104,7 @@ class Settings:
         self.values = {
             "listen": "127.0.0.1:0", "workers": 2, "keys_dir": str(keys),
             "data_dir": str(data), "log_level": "info", "job_interval_ms": 200,
+            "actor_per_minute": 0, "address_per_minute": 0, "login_per_minute": 0,
             "database": cluster.conninfo(database, "linli_app"),
             "database_owner": cluster.conninfo(database, "linli_owner"),
             "database_jobs": cluster.conninfo(database, "linli_job"), **more}

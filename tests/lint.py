@@ -58,7 +58,7 @@ def problem_codes():
             if catalogue.get(code, {}).get("status") != int(status):
                 faults.append(f"{f.name}: {status} {code} is not in openapi/problems.yaml")
     for f in files("src/*.c", "src/domain/*.c"):
-        for args in re.findall(r"\b(?:fail|fail_at|problem_send)\(\s*rq,(.*?)\);", f.read_text(), re.S):
+        for args in re.findall(r"\b(?:fail|fail_at|problem_send|request_turn_away)\(\s*rq,(.*?)\);", f.read_text(), re.S):
             faults += [f"{f.name}: {code} is not in openapi/problems.yaml"
                        for code in re.findall(r'"(\w+)"', args) if code not in catalogue]
     text = "".join(f.read_text() for f in files(
@@ -73,7 +73,7 @@ def problem_codes():
 
 def settings_documented():
     """config.c's table, the sample and the README name the same settings."""
-    table = set(re.findall(r"^\t[TN]\((\w+),", (TOP / "src/config.c").read_text(), re.M))
+    table = set(re.findall(r"^\t[TNL]\((\w+),", (TOP / "src/config.c").read_text(), re.M))
     sample = set(re.findall(r"^#?\s?(\w+) = ", (TOP / "systemd/linlid.conf").read_text(), re.M))
     readme = set(re.findall(r"^\| `(\w+)` \|", (TOP / "README.md").read_text(), re.M))
     faults = [] if table else ["src/config.c: no settings found"]

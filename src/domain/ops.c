@@ -33,9 +33,12 @@ static int
 contract_before(struct request *rq)
 {
 	const struct contract *c = rq->worker->contract;
+	static struct fixed document;
 
+	document.bytes = c->text;
+	document.len = c->text_len;
 	reply_header(rq, "Cache-Control", "public, max-age=60");
-	return reply_bytes(rq, 200, "application/json", c->text, c->text_len);
+	return reply_fixed(rq, 200, "application/json", &document);
 }
 
 static int

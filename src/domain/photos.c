@@ -134,17 +134,15 @@ download_reply(struct request *rq, PGresult *res)
 		return fail(rq, "not_found");
 	/* 128 bits of it tell pictures apart, and stay a short header. */
 	etag = arena_printf(rq->arena, "\"%.32s\"", hash);
-	if (known && strcmp(known, etag) == 0) {
-		reply_header(rq, "ETag", etag);
+	reply_header(rq, "ETag", etag);
+	if (reply_not_modified(rq, known, etag))
 		return reply_empty(rq, 304);
-	}
 	fd = blob_open(hash, &size);
 	/* Takes the descriptor over; the file goes out without passing here. */
 	if (fd < 0 || evbuffer_add_file(rq->out, fd, 0, (ev_off_t)size)) {
 		log_event(LOG_ERROR_, "blob_missing", "%s", hash);
 		return fail(rq, "storage_unavailable");
 	}
-	reply_header(rq, "ETag", etag);
 	reply_header(rq, "Cache-Control", "private, max-age=3600");
 	reply_header(rq, "Content-Disposition",
 		     "inline; filename=\"photo.jpg\"");
