@@ -266,10 +266,26 @@ on_signal(struct worker *w, struct event **ev, int sig, event_callback_fn fn)
 		abort();
 }
 
+/* evhttp turns reading and writing on and off several times a request; a
+ * changelist hands the kernel what is left of that before it waits. */
+static struct event_base *
+base_new(void)
+{
+	struct event_config *settings = event_config_new();
+	struct event_base *base = NULL;
+
+	if (settings &&
+	    event_config_set_flag(settings,
+				  EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST) == 0)
+		base = event_base_new_with_config(settings);
+	event_config_free(settings);
+	return base;
+}
+
 static void
 worker_open(struct worker *w, int listen_fd)
 {
-	w->base = event_base_new();
+	w->base = base_new();
 	if (!w->base || !offload_start(w->base, 1, OFFLOAD_QUEUE))
 		abort();
 	w->conns = conns_new(w->base, w->contract, &w->slot->connections);
