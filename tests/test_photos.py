@@ -6,13 +6,18 @@ import hashlib
 import io
 import os
 import pathlib
+import struct
+import time
+import zlib
 
 import pytest
 from PIL import Image
 
 import conftest
 import harness
+import raw
 import samples
+import story
 
 FORM = "multipart/form-data; boundary=xYz"
 
@@ -81,6 +86,50 @@ def test_refused(shared, data, media, status, code):
     assert (reply.status_code, reply.json()["code"]) == (status, code)
 
 
+def huge():
+    """A PNG of 60,000 × 60,000 pixels, as it says: a few bytes."""
+    head = samples.png(8, 8)
+    ihdr = b"IHDR" + struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
+    return head[:12] + ihdr + struct.pack(">I", zlib.crc32(ihdr)) + head[33:]
+
+
+def test_huge_by_its_head_is_refused_without_being_decoded(shared):
+    began = time.monotonic()
+    reply = upload(shared, huge(), "image/png")
+    assert (reply.status_code, reply.json()["code"]) == (413, "photo_too_many_pixels")
+    assert time.monotonic() - began < 5
+
+
+PAGE = b"<!DOCTYPE html><html><script>alert(1)</script></html>"
+
+
+@pytest.mark.parametrize("data", [PAGE, b"\n" + PAGE, b"%PDF-1.7\n" + jpeg(), b"BM" + b"\0" * 60,
+                                  b"II*\0" + b"\0" * 60, b"RIFF\x24\0\0\0WAVEfmt " + b"\0" * 30, b"", b"\xff\xd8"])
+def test_only_photos_are_photos(shared, data):
+    reply = upload(shared, form(part("file", data, "a.jpg")), FORM)
+    assert (reply.status_code, reply.json()["code"]) in [
+        (415, "photo_unsupported"), (422, "photo_damaged"), (422, "one_photo_expected")]
+
+
+# As mini-programs send it: wx.uploadFile with formData, one file in between.
+def test_form_data_around_the_file(shared):
+    body = form(part("ticket", "化粪池".encode()), part("file", jpeg(70, 50), "wxfile://tmp_1.jpg"), part("n", b"1"))
+    reply = upload(shared, body, FORM)
+    assert (reply.status_code, reply.json()["width"]) == (201, 70), reply.text
+
+
+@pytest.mark.parametrize("kind, media", [("WEBP", "image/webp"), ("PNG", "image/png"), ("JPEG", "image/jpeg")])
+def test_a_page_behind_a_picture_does_not_come_out(shared, kind, media):
+    picture = story.jpeg(64, 48, "green", form=kind) + PAGE
+    reply = upload(shared, picture, media)
+    assert reply.status_code == 201, reply.text
+    ticket = samples.ticket(shared, photo_ids=[reply.json()["id"]])
+    for size in ("full", "thumb"):
+        served = shared.resident2.get(f"/v1/tickets/{ticket}/photos/{reply.json()['id']}?size={size}")
+        assert served.headers["Content-Type"] == "image/jpeg" and b"script" not in served.content
+        assert served.content.startswith(b"\xff\xd8") and served.content.endswith(b"\xff\xd9")
+
+
 def test_limits(site, spec, tmp_path):
     world = conftest.World(site, spec, tmp_path, max_photo_bytes=20000, max_photo_pixels=10000)
     try:
@@ -132,6 +181,44 @@ def test_only_through_a_ticket_one_may_read(shared):
     assert shared.resident.get(elsewhere).status_code == 404
 
 
+def test_only_ones_own_unused_photos_come_along(shared):
+    mine, theirs = (samples.photo(shared, p) for p in ("resident", "resident2"))
+    ticket = samples.ticket(shared, photo_ids=[mine])
+    for ids, at in [([theirs], 0), ([mine], 0), ([story.upload(shared.resident), theirs], 1),
+                    (["01900000-0000-8001-8000-700000000001"], 0)]:
+        problem = story.submit(shared.resident, 422, **samples.TICKET, photo_ids=ids)
+        assert (problem["code"], problem["errors"][0]["pointer"]) == ("photo_unknown", f"/photo_ids/{at}")
+        reply = shared.resident.post(f"/v1/tickets/{ticket}/comments", {"text": "看", "photo_ids": ids})
+        assert reply.json()["code"] == "photo_unknown"
+    assert [p["id"] for p in story.walk(shared.resident, f"/v1/tickets/{ticket}/photos")] == [mine]
+    reply = shared.resident.post("/v1/tickets", {**samples.TICKET, "photo_ids": [theirs, theirs]})
+    assert (reply.status_code, reply.json()["code"]) == (422, "invalid_request")
+
+
+def test_photos_of_an_internal_comment_stay_between_staff(shared):
+    ticket, photos = samples.ticket(shared), {}
+    for internal in (False, True):
+        photos[internal] = story.upload(shared.lead, jpeg(64 + internal))
+        reply = shared.lead.post(f"/v1/tickets/{ticket}/comments", {
+            "text": "现场", "internal": internal, "photo_ids": [photos[internal]]})
+        assert reply.json()["photo_ids"] == [photos[internal]]
+    for client, internal in [(shared.resident, False), (shared.resident2, False), (shared.community, True)]:
+        listed = [p["id"] for p in story.walk(client, f"/v1/tickets/{ticket}/photos")]
+        assert listed == [photos[False]] + [photos[True]] * internal
+        reply = client.get(f"/v1/tickets/{ticket}/photos/{photos[True]}")
+        assert reply.status_code == (200 if internal else 404)
+        assert story.read(client, ticket)["photo_count"] == 1
+
+
+def test_twenty_unused_photos_are_enough(world):
+    ids = [story.upload(world.resident, jpeg(50 + i)) for i in range(20)]
+    reply = upload(world, jpeg())
+    assert (reply.status_code, reply.json()["code"]) == (409, "photo_quota")
+    assert upload(world, jpeg(), who="resident2").status_code == 201
+    samples.ticket(world, photo_ids=ids[:9])
+    assert upload(world, jpeg()).status_code == 201
+
+
 def test_same_picture_is_stored_once(world):
     for _ in range(3):
         assert upload(world, jpeg(500, 500, "green")).status_code == 201
@@ -157,6 +244,28 @@ def test_many_at_once(world):
         assert reply.status_code == 201 or reply.json()["code"] == "overloaded"
         if reply.status_code == 201:
             assert reply.json()["width"] == 50 + i
+
+
+def test_a_client_gone_in_the_middle_leaves_nothing(world):
+    pids = [world.server.pid(f"worker-{i}") for i in range(2)]
+    files = lambda: sum(len(os.listdir(f"/proc/{p}/fd")) for p in pids)
+    assert upload(world, jpeg(500, 500)).status_code == 201
+    before, kept = files(), blobs(world)
+    assert len(kept) == 2
+    whole = form(part("file", jpeg(900, 900, quality=100), "a.jpg"))
+    head = (f"POST /v1/photos HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {world.resident.token}\r\n"
+            f"Content-Type: {FORM}\r\nContent-Length: {len(whole)}\r\n\r\n").encode()
+    for cut in (0, 1, 100, len(whole) // 2, len(whole) - 1):
+        with raw.Connection(world.server.url) as c:
+            c.send(head + whole[:cut])
+    harness.wait_for(lambda: files() <= before, "their connections to end")
+    assert blobs(world) == kept
+    # all of it sent, but nobody waits for the answer: a photo, or nothing
+    with raw.Connection(world.server.url) as c:
+        c.send(head + whole)
+    harness.wait_for(lambda: files() <= before, "the last connection to end")
+    known = lambda: {h for row in world.sql("select hash, thumb_hash from ticket.photo") for h in row}
+    harness.wait_for(lambda: {f.parent.name + f.name for f in blobs(world)} == known(), "no file without its photo", 10)
 
 
 def test_no_room_is_503_and_leaves_nothing(world):
