@@ -3,6 +3,7 @@
     /usr/bin/python3 tests/check.py [part …]      parts: lint unit sql http
 """
 
+import concurrent.futures
 import os
 import pathlib
 import re
@@ -68,14 +69,22 @@ def sql(count, site):
         count.add(passed, failed, out, f"sql/{source.stem}")
 
 
+def pytest(source, site):
+    code, out = run([PYTHON, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", str(source)],
+                    LINLI_SITE=str(site.folder))
+    tail = out.strip().splitlines()[-1] if out.strip() else ""
+    passed = sum(map(int, re.findall(r"(\d+) passed", tail)))
+    failed = sum(map(int, re.findall(r"(\d+) (?:failed|error|skipped)", tail)))
+    return passed, failed or (1 if code or not passed else 0), out
+
+
 def http(count, site):
-    for source in sorted(tests.glob("test_*.py")):
-        code, out = run([PYTHON, "-m", "pytest", "-q", "-x" if os.environ.get("FAST") else "-q",
-                         "-p", "no:cacheprovider", str(source)], LINLI_SITE=str(site.folder))
-        tail = out.strip().splitlines()[-1] if out.strip() else ""
-        passed = sum(map(int, re.findall(r"(\d+) passed", tail)))
-        failed = sum(map(int, re.findall(r"(\d+) (?:failed|error|skipped)", tail)))
-        count.add(passed, failed or (1 if code or not passed else 0), out, source.stem)
+    """Two files at a time: they wait for conditions more than they compute."""
+    sources = sorted(tests.glob("test_*.py"))
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        results = pool.map(lambda source: pytest(source, site), sources)
+        for source, (passed, failed, out) in zip(sources, results):
+            count.add(passed, failed, out, source.stem)
 
 
 PARTS = {"lint": lint, "unit": unit, "sql": sql, "http": http}

@@ -38,9 +38,22 @@ class Cluster:
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
-        self.start()
-        self.socket = re.search(r"host=(\S+)", self.sh("conninfo")).group(1)
         self.count = 0
+        if not self.running():
+            self.start()
+            self.socket = self.find_socket()
+
+    def find_socket(self):
+        return re.search(r"host=(\S+)", self.sh("conninfo")).group(1)
+
+    def running(self):
+        if not self.folder.exists():
+            return False
+        self.socket = self.find_socket()
+        try:
+            return self.execute("postgres", "select true") == [(True,)]
+        except psycopg2.OperationalError:
+            return False
 
     def start(self):
         self.sh("start", "--fast")
