@@ -131,6 +131,47 @@ def properties_described():
     return faults
 
 
+def resolve(node):
+    while "$ref" in node:
+        target = contract()
+        for part in node["$ref"][2:].split("/"):
+            target = target[part]
+        node = target
+    return node
+
+
+def unbounded(node, at):
+    """What a client may send without an end to it."""
+    node = resolve(node)
+    kinds = node["type"] if isinstance(node.get("type"), list) else [node.get("type")]
+    if "enum" in node or "const" in node:
+        return
+    if "string" in kinds and "maxLength" not in node and node.get("format") not in ("uuid", "date", "date-time"):
+        yield f"{at}: a text without maxLength"
+    if {"integer", "number"} & set(kinds) and not {"minimum", "maximum"} <= set(node):
+        yield f"{at}: a number without minimum and maximum"
+    if "array" in kinds:
+        if "maxItems" not in node:
+            yield f"{at}: a list without maxItems"
+        yield from unbounded(node["items"], at + "/0")
+    for branch in node.get("oneOf", []):
+        yield from unbounded(branch, at)
+    for name, sub in node.get("properties", {}).items():
+        yield from unbounded(sub, f"{at}/{name}")
+
+
+def inputs_bounded():
+    faults = []
+    for _, _, op in operations():
+        name = f"{op['x-source']}: {op['operationId']}"
+        for p in map(resolve, op.get("parameters", [])):
+            faults += unbounded(p["schema"], f"{name}: {p['name']}")
+        body = op.get("requestBody", {}).get("content", {}).get("application/json")
+        if body:
+            faults += unbounded(body["schema"], name)
+    return faults
+
+
 def sizes():
     return [f"{f.relative_to(TOP)}: {n} lines" for f in files("src/**/*.[ch]", "include/*.h")
             if (n := len(f.read_text().splitlines())) > 400]
@@ -159,7 +200,7 @@ def only_bound_sql():
 
 def main():
     for check in (domain_sees_only_linli_h, problem_codes, settings_documented, contract_style,
-                  properties_described, sizes, long_lines, top_level, only_bound_sql):
+                  properties_described, inputs_bounded, sizes, long_lines, top_level, only_bound_sql):
         report(check.__name__, check())
     return 1 if failures else 0
 
