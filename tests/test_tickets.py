@@ -220,7 +220,7 @@ def test_escalated_from_the_middle_of_the_work(shared):
     assert do(shared.lead, t, "resolve", note="好了")["status"] == "resolved"
 
 
-def test_a_thing_takes_a_photo_to_be_resolved(shared):
+def test_a_thing_takes_a_photo_each_time_it_is_resolved(shared):
     t = submit(shared.resident, **PHYSICAL)["id"]
     do(shared.lead, t, "accept")
     do(shared.lead, t, "start")
@@ -228,6 +228,15 @@ def test_a_thing_takes_a_photo_to_be_resolved(shared):
     theirs = upload(shared.lead2)
     assert do(shared.lead, t, "resolve", 422, note="通了", photo_ids=[theirs]) == "photo_unknown"
     do(shared.lead, t, "resolve", note="通了", photo_ids=[upload(shared.lead)])
+    do(shared.community, t, "send_back", reason="仍有积水")
+    assert do(shared.lead, t, "resolve", 422, note="又通了") == "photo_required"
+    do(shared.lead, t, "resolve", note="又通了", photo_ids=[upload(shared.lead)])
+    do(shared.community, t, "reply", text="通了")
+    do(shared.resident, t, "reopen", reason="下雨后又堵了")
+    do(shared.lead, t, "accept")
+    do(shared.lead, t, "start")
+    assert do(shared.lead, t, "resolve", 422, note="第三次", photo_ids=[]) == "photo_required"
+    assert read(shared.resident, t)["photo_count"] == 2
 
 
 def test_rejected_and_withdrawn(shared):

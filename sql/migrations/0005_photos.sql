@@ -97,12 +97,6 @@ $$;
 comment on function ticket.attach_photos(uuid, jsonb, text, uuid, boolean) is
 	'Ties the caller''s own unattached photos to a ticket (and comment): LN422 photo_unknown names the first that is not one.';
 
-create function ticket.has_photo(p_ticket uuid, p_stage text) returns boolean
-language sql stable
-return exists (select from ticket.photo f
-	where f.street_id = core.street() and f.ticket_id = p_ticket and f.stage = p_stage);
-comment on function ticket.has_photo(uuid, text) is 'Does the ticket have a photo of this stage.';
-
 create view ticket.photo_view with (security_invoker = true) as
 select f.street_id as _street_id, f.ticket_id as _ticket_id, f.hash as _hash,
 	f.thumb_hash as _thumb_hash, f.id, f.stage, f.comment_id, f.width, f.height, f.bytes,
