@@ -294,6 +294,18 @@ static const struct bad bad[] = {
 	  "2345678901234567890123456789012345678901234567890123456789012345678"
 	  "901234567\r\n\r\n",
 	  "headers_too_large", "too long" },
+	{ "GET / HTTP/1.1\r\n" H "x: 45678901234567890123456789012345678901234"
+	  "56789012345678901234567890123456789012345678901234567890123456789012"
+	  "34567890123456789012345678901234567890123456789012345678901234567890",
+	  "headers_too_large", "too long" },
+	{ CHUNKED "1;34567890123456789012345678901234567890123456789012345678901"
+		  "2345678901234567890123456789012345678901234567890123456789012"
+		  "3456789012345678901234567890123456789012345678901234567890123",
+	  "headers_too_large", "too long" },
+	{ CHUNKED "1                                                           "
+		  "                                                             "
+		  "                                                             ",
+	  "headers_too_large", "too long" },
 	{ POST("Expect: 200-ok\r\nContent-Length: 1\r\n") "a",
 	  "expectation_failed", "" },
 	{ POST("Expect: 100-continue, x\r\nContent-Length: 1\r\n") "a",
@@ -526,6 +538,49 @@ test_exact_limits(void **state)
 	assert_string_equal(o.code, "headers_too_large");
 }
 
+/* Every byte in the midst of a value long enough to be read in words. */
+static void
+test_value_bytes(void **state)
+{
+	static const char head[] = "GET / HTTP/1.1\r\n" H "X: 0123456789";
+	static const char tail[] = "0123456789012345678901234\r\n\r\n";
+	char text[256];
+
+	(void)state;
+	for (int c = 0; c < 256; c++) {
+		bool fine = (c >= 0x20 && c != 0x7f) || c == '\t';
+		struct outcome o;
+
+		strcpy(text, head);
+		text[strlen(head)] = (char)c;
+		memcpy(text + strlen(head) + 1, tail, sizeof(tail));
+		o = judge(text, strlen(head) + 1 + strlen(tail));
+		if ((o.phase != GUARD_REFUSED) != fine)
+			fail_msg("byte %d", c);
+	}
+}
+
+/* Limits and counts are one message's, not the connection's. */
+static void
+test_nothing_carries_over(void **state)
+{
+	static const char get[] = "GET / HTTP/1.1\r\n" H
+				  "A: 0123456789\r\nB: 0123456789\r\n\r\n";
+	static const char post[] = CHUNKED
+		"14;0123456789\r\n01234567890123456789\r\n0\r\n\r\n";
+	char text[2048] = "";
+	struct outcome o;
+
+	(void)state;
+	for (int i = 0; i < 8; i++) {
+		strcat(text, get);
+		strcat(text, post);
+	}
+	o = judge(text, strlen(text));
+	assert_int_equal(o.count, 16);
+	assert_int_equal(o.phase, GUARD_IDLE);
+}
+
 /* A path beyond all measure asks for no operation's limit. */
 static uint64_t
 wants_empty(void *arg, const char *method, const char *path)
@@ -575,6 +630,8 @@ main(void)
 		cmocka_unit_test(test_held_back),
 		cmocka_unit_test(test_lang),
 		cmocka_unit_test(test_exact_limits),
+		cmocka_unit_test(test_value_bytes),
+		cmocka_unit_test(test_nothing_carries_over),
 		cmocka_unit_test(test_endless_path),
 	};
 
