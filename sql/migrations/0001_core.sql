@@ -107,14 +107,19 @@ comment on function core.must(boolean, integer, text, text) is
 	'core.fail unless ok: select core.must(exists (select …), 404, ''not_found'') before a list.';
 
 ---------------------------------------------------------------- ids
+-- PL/pgSQL, here and wherever a function cannot be inlined: it keeps its plan,
+-- a LANGUAGE sql body is planned again in every statement that calls it.
 create function core.new_id(street integer) returns uuid
-language sql volatile parallel safe
+language plpgsql volatile parallel safe
 as $$
-	select (lpad(to_hex(us / 1000), 12, '0')
+declare
+	us constant bigint := extract(epoch from clock_timestamp()) * 1000000;
+begin
+	return (lpad(to_hex(us / 1000), 12, '0')
 		|| '8' || lpad(to_hex(street & 4095), 3, '0')
 		|| to_hex(128 | (((street >> 12) & 15) << 2) | (us % 1000 >> 8)::integer)
-		|| lpad(to_hex(us % 1000 & 255), 2, '0') || right(gen_random_uuid()::text, 12))::uuid
-	from (select (extract(epoch from clock_timestamp()) * 1000000)::bigint) x (us)
+		|| lpad(to_hex(us % 1000 & 255), 2, '0') || right(gen_random_uuid()::text, 12))::uuid;
+end
 $$;
 comment on function core.new_id(integer) is
 	'UUIDv8: 48 bits Unix ms; street number, 12 low bits after the version, 4 high bits after the variant; 10 bits µs of the ms, so that ids made one after the other sort so; 48 random bits. As uuid_make() in C.';
@@ -178,12 +183,17 @@ alter table core.counter force row level security;
 create policy street on core.counter using (street_id = core.street());
 
 create function core.next_number(street integer, name text) returns integer
-language sql volatile
+language plpgsql volatile
 as $$
+declare
+	n integer;
+begin
 	insert into core.counter as c (street_id, name, year, value)
 	values ($1, $2, extract(year from core.today())::integer, 1)
 	on conflict on constraint counter_pkey do update set value = c.value + 1
-	returning value
+	returning c.value into n;
+	return n;
+end
 $$;
 comment on function core.next_number(integer, text) is
 	'Next number of a series in the current year, from 1, without gaps among committed rows; holds the counter row until commit.';

@@ -116,6 +116,9 @@ select results_eq($$select person, state, a from told, jsonb_array_elements_text
 	$$select p, s, act from allowed, unnest(persons) p, unnest(states) s
 		where p <> 'system' and act <> 'unsupport' order by 1, 2, 3$$,
 	'actions lists exactly what is allowed');
+select is_empty($$select distinct status, is_open from ticket.ticket
+		where street_id = 60001 and is_open <> (status = any (ticket.statuses_open()))$$,
+	'the column is_open and ticket.statuses_open() agree on every status');
 
 select * from finish(true);
 rollback;
