@@ -173,6 +173,37 @@ has_path_fault(const struct faults *fs)
 	return false;
 }
 
+/* A form's boundary is new with every try of the same upload, so it does not
+ * count: the body is hashed in the pieces between. */
+static void
+hash_form(crypto_hash_sha256_state *st, const struct request *rq,
+	  const char *boundary, size_t len)
+{
+	const unsigned char *at = rq->raw, *end = rq->raw + rq->raw_len, *hit;
+
+	while (len && (hit = memmem(at, (size_t)(end - at), boundary, len))) {
+		crypto_hash_sha256_update(st, at, (size_t)(hit - at));
+		at = hit + len;
+	}
+	crypto_hash_sha256_update(st, at, (size_t)(end - at));
+}
+
+static void
+hash_body(crypto_hash_sha256_state *st, struct request *rq)
+{
+	bool twice;
+	const char *type = request_header(rq, "Content-Type", &twice);
+	const char *boundary = type ? strcasestr(type, "boundary=") : NULL;
+
+	if (!boundary || strncasecmp(type, "multipart/", 10) != 0) {
+		crypto_hash_sha256_update(st, rq->raw, rq->raw_len);
+		return;
+	}
+	boundary += strlen("boundary=");
+	boundary += *boundary == '"';
+	hash_form(st, rq, boundary, strcspn(boundary, "\"; \t"));
+}
+
 /* What a repeated Idempotency-Key must agree with: method, target, body. */
 static void
 hash_request(struct request *rq)
@@ -186,7 +217,7 @@ hash_request(struct request *rq)
 				  strlen(rq->method) + 1);
 	crypto_hash_sha256_update(&st, (const unsigned char *)target,
 				  strlen(target) + 1);
-	crypto_hash_sha256_update(&st, rq->raw, rq->raw_len);
+	hash_body(&st, rq);
 	crypto_hash_sha256_final(&st, digest);
 	hex_encode(rq->idem_hash, digest, sizeof(digest));
 }

@@ -234,6 +234,16 @@ def test_replay_gives_the_same_photo(world):
     assert first.content == again.content
 
 
+def test_a_repeated_form_may_have_another_boundary(world):
+    """Every wx.uploadFile makes up its own; the photo is still the same."""
+    sent = form(part("file", jpeg(), "a.jpg"))
+    first = upload(world, sent, FORM, **{"Idempotency-Key": "again"})
+    second = upload(world, sent.replace(b"xYz", b"----zZ"), FORM.replace("xYz", "----zZ"), **{"Idempotency-Key": "again"})
+    assert (first.status_code, first.content) == (201, second.content)
+    other = upload(world, form(part("file", jpeg(colour="blue"), "a.jpg")), FORM, **{"Idempotency-Key": "again"})
+    assert other.status_code == 422 and other.json()["code"] == "idempotency_mismatch"
+
+
 def test_many_at_once(world):
     """Each is stored, or told to come again; none is lost or mixed up."""
     def one(i):
