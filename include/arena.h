@@ -21,4 +21,5 @@ void arena_free(struct arena *a);
 void *xmalloc(size_t size); /* zeroed */
 void *xrealloc(void *p, size_t size);
 char *xstrdup(const char *s);
+char *xprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 #endif

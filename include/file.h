@@ -18,6 +18,4 @@ bool file_write(int dir, const char *name, const void *bytes, size_t len,
 		bool replace);
 /* All of it, through short writes and EINTR. */
 bool file_write_all(int fd, const void *bytes, size_t len);
-/* xmalloc'd sentence for a *why. */
-char *file_why(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 #endif

@@ -13,31 +13,18 @@
 #include "arena.h"
 #include "text.h"
 
-char *
-file_why(const char *fmt, ...)
-{
-	va_list ap;
-	char *text;
-
-	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		abort();
-	va_end(ap);
-	return text;
-}
-
 int
 file_dir(const char *path, bool create, char **why)
 {
 	int fd;
 
 	if (create && mkdir(path, 0700) && errno != EEXIST) {
-		*why = file_why("%s: %s", path, strerror(errno));
+		*why = xprintf("%s: %s", path, strerror(errno));
 		return -1;
 	}
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		*why = file_why("%s: %s", path, strerror(errno));
+		*why = xprintf("%s: %s", path, strerror(errno));
 	return fd;
 }
 
@@ -67,21 +54,21 @@ file_read_secret(int dir, const char *name, size_t max, size_t *len,
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st)) {
-		*why = file_why("%s: %s", name, strerror(errno));
+		*why = xprintf("%s: %s", name, strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		return NULL;
 	}
 	fault = secret_fault(&st, max);
 	if (fault) {
-		*why = file_why("%s: %s", name, fault);
+		*why = xprintf("%s: %s", name, fault);
 		close(fd);
 		return NULL;
 	}
 	*len = (size_t)st.st_size;
 	bytes = xmalloc(*len + 1);
 	if (pread(fd, bytes, *len, 0) != (ssize_t)*len) {
-		*why = file_why("%s: cannot be read whole", name);
+		*why = xprintf("%s: cannot be read whole", name);
 		free(bytes);
 		bytes = NULL;
 	}

@@ -146,9 +146,9 @@ key_read(int dir, const char *name, char **why)
 		     NULL;
 	k = xmalloc(sizeof(*k));
 	if (!key_fill(k, pkey))
-		*why = file_why("%s: not a private P-256 key", name);
+		*why = xprintf("%s: not a private P-256 key", name);
 	else if (strncmp(k->kid, name, KID_LENGTH) != 0)
-		*why = file_why("%s: the key's thumbprint is %s", name, k->kid);
+		*why = xprintf("%s: the key's thumbprint is %s", name, k->kid);
 	else if (fstatat(dir, name, &st, 0) == 0)
 		k->created = st.st_mtime;
 	if (*why) {
@@ -179,7 +179,7 @@ ring_read_keys(struct ring *r, int dir, char **why)
 	struct key **tail = &r->first;
 
 	if (n < 0)
-		*why = file_why("keys: %s", strerror(errno));
+		*why = xprintf("keys: %s", strerror(errno));
 	for (int i = 0; i < n; i++) {
 		if (!*why && (*tail = key_read(dir, names[i]->d_name, why)))
 			tail = &(*tail)->next;
@@ -203,7 +203,7 @@ ring_read_current(struct ring *r, int dir, char **why)
 	kid[strcspn(kid, "\n")] = '\0';
 	r->current = (struct key *)ring_find(r, kid);
 	if (!r->current)
-		*why = file_why("current: names %s, which is not there", kid);
+		*why = xprintf("current: names %s, which is not there", kid);
 	free(kid);
 	return r->current != NULL;
 }
@@ -217,7 +217,7 @@ ring_read(struct ring *r, const char *path, char **why)
 	*r = (struct ring){0};
 	done = dir >= 0 && ring_read_keys(r, dir, why);
 	if (done && !r->first) {
-		*why = file_why("no keys (linlid keys new makes the first)");
+		*why = xprintf("no keys (linlid keys new makes the first)");
 		done = false;
 	}
 	done = done && ring_read_current(r, dir, why);
@@ -263,9 +263,9 @@ key_make(int dir, char **why)
 	bool done = false;
 
 	if (!key_fill(k, pkey))
-		*why = file_why("a key could not be made");
+		*why = xprintf("a key could not be made");
 	else if (!(done = key_write(dir, k)))
-		*why = file_why("a key could not be written: %s",
+		*why = xprintf("a key could not be written: %s",
 				strerror(errno));
 	key_free(k);
 	EVP_PKEY_free(pkey);
@@ -285,14 +285,14 @@ make(const char *path, bool first, char **why)
 	if (dir < 0)
 		return false;
 	if (flock(dir, LOCK_EX))
-		*why = file_why("%s: %s", path, strerror(errno));
+		*why = xprintf("%s: %s", path, strerror(errno));
 	else if (!ring_read_keys(&old, dir, why))
 		;
 	else if (first && old.first)
-		*why = file_why("%s: there are keys already "
+		*why = xprintf("%s: there are keys already "
 				"(linlid keys rotate adds one)", path);
 	else if (!first && !old.first)
-		*why = file_why("%s: there are no keys "
+		*why = xprintf("%s: there are no keys "
 				"(linlid keys new makes the first)", path);
 	else
 		done = key_make(dir, why);

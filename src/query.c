@@ -11,19 +11,6 @@
 struct query **query_all;
 size_t query_count;
 
-char *
-query_printf(const char *fmt, ...)
-{
-	va_list ap;
-	char *text;
-
-	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		abort();
-	va_end(ap);
-	return text;
-}
-
 bool
 query_fault(const struct query *q, const char *fmt, ...)
 {
@@ -40,7 +27,7 @@ query_fault(const struct query *q, const char *fmt, ...)
 char *
 query_comment(const struct query *q, const char *what)
 {
-	return query_printf("/* %s: %s%s */ ", q->file, q->name, what);
+	return xprintf("/* %s: %s%s */ ", q->file, q->name, what);
 }
 
 /* Where name stands or would stand. */

@@ -53,7 +53,7 @@ find_personal(struct bind *b, const struct operation *op)
 		if (len <= tail || strcmp(b->name + len - tail,
 					  forms[i].suffix) != 0)
 			continue;
-		field = query_printf("%.*s", (int)(len - tail), b->name);
+		field = xprintf("%.*s", (int)(len - tail), b->name);
 		s = schema_property(op->body, field);
 		if (s && schema_extension(s, "x-personal")) {
 			free(b->name);
@@ -203,12 +203,12 @@ add_idem_form(struct query *q, const struct operation *op)
 					  .index = CTX_IDEM_HASH,
 					  .name = xstrdup("idem_hash") };
 	st->idem_bind_count = n + 2;
-	sql = query_printf(
+	sql = xprintf(
 		"%swith r as materialized (%s) select r.*, "
 		"core.idem_put($%zu::text, $%zu::text, %d, row_to_json(r)) "
 		"as _idem from r", comment, st->sql + strlen(comment), n + 1,
 		n + 2, op->status);
-	name = query_printf("%s_idem", q->name);
+	name = xprintf("%s_idem", q->name);
 	st->db_index_idem = db_register(name, sql);
 	free(name);
 	free(sql);

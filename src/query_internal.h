@@ -13,5 +13,4 @@ bool query_fault(const struct query *q, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 /* The comment each statement of q starts with; malloc'd. */
 char *query_comment(const struct query *q, const char *what);
-char *query_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 #endif

@@ -55,7 +55,7 @@ add_query(struct reader *r, const char *at, bool helper, const char *name,
 {
 	struct query *q = xmalloc(sizeof(*q));
 
-	q->name = query_printf("%.*s", (int)len, name);
+	q->name = xprintf("%.*s", (int)len, name);
 	q->file = xstrdup(r->file);
 	q->line = line_at(r, at);
 	q->helper = helper;
@@ -99,7 +99,7 @@ bind_number(struct statement *st, const char *name, size_t len)
 	st->binds = xrealloc(st->binds,
 			     (st->bind_count + 1) * sizeof(*st->binds));
 	st->binds[st->bind_count] = (struct bind){
-		.name = query_printf("%.*s", (int)len, name),
+		.name = xprintf("%.*s", (int)len, name),
 	};
 	return ++st->bind_count;
 }

@@ -172,7 +172,7 @@ add_replay(struct query *q, const PGresult *columns)
 	fclose(out);
 	free(comment);
 	q->replay_sql = text;
-	name = query_printf("%s_replay", q->name);
+	name = xprintf("%s_replay", q->name);
 	db_register(name, text);
 	free(name);
 }

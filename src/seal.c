@@ -39,7 +39,7 @@ seal_load(const char *path, char **why)
 	key = file_read_secret(dir, KEY_FILE, crypto_kdf_KEYBYTES, &len, why);
 	close(dir);
 	if (key && len != crypto_kdf_KEYBYTES)
-		*why = file_why(KEY_FILE ": not %d bytes", crypto_kdf_KEYBYTES);
+		*why = xprintf(KEY_FILE ": not %d bytes", crypto_kdf_KEYBYTES);
 	if (!*why) {
 		crypto_kdf_derive_from_key(sealing_key, sizeof(sealing_key),
 					   FOR_SEALING, "linliPII", key);
@@ -67,7 +67,7 @@ seal_new(const char *path, char **why)
 	crypto_kdf_keygen(key);
 	done = file_write(dir, KEY_FILE, key, sizeof(key), false);
 	if (!done)
-		*why = file_why("%s/" KEY_FILE ": %s", path, strerror(errno));
+		*why = xprintf("%s/" KEY_FILE ": %s", path, strerror(errno));
 	sodium_memzero(key, sizeof(key));
 	close(dir);
 	return done;
