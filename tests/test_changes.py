@@ -12,7 +12,7 @@ import pytest
 import harness
 import samples
 from raw import Connection
-from story import A, B, D, actions, do, feed, submit, walk
+from story import B, D, actions, do, feed, submit, walk
 
 REACH = {"lead": "1/1/1/1/", "lead_next": "1/1/1/2/", "lead_general": "1/1/1/", "community": "1/1/",
          "community2": "1/2/", "street": "1/"}

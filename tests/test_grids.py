@@ -182,6 +182,36 @@ def test_assigned_twice_at_once(shared):
     assert sorted(got) == [201] + [409] * 5
 
 
+def test_a_lead_from_tomorrow_and_one_whose_time_is_over(world):
+    tomorrow, = world.sql("select (core.today() + 1)::text")[0]
+    reply = world.community.post(f"/v1/grids/{A}/assignments", {
+        "login": "newcomer", "lead_kind": "micro", "from_on": tomorrow})
+    assert reply.status_code == 201 and not reply.json()["active"]
+    newcomer = sign_in(world, "newcomer", "grid_lead", ttl=300000)
+    t = samples.ticket(world)
+    for lead in (newcomer, world.lead_ended):
+        assert lead.get(f"/v1/tickets/{t}").status_code == 404
+        assert do(lead, t, "accept", 404) == "not_found"
+        assert walk(lead, "/v1/tickets") == [] and feed(lead)[0] == []
+        assert lead.get("/v1/tickets/summary").json()["total"] == 0
+    world.set_clock("1 day")
+    assert [x["id"] for x in walk(newcomer, "/v1/tickets")] == [t]
+    assert do(newcomer, t, "accept")["status"] == "accepted"
+
+
+def test_a_lead_of_a_grid_and_of_one_within_it_sees_each_thing_once(world):
+    reply = world.community.post(f"/v1/grids/{A}/assignments", {"login": "lead_general", "lead_kind": "micro"})
+    assert reply.status_code == 201
+    here, next_door = samples.ticket(world), samples.ticket(world, grid_id=B)
+    elsewhere = samples.ticket(world, grid_id=C)
+    lead = world.lead_general
+    for query in ({}, {"status": "submitted"}, {"updated_after": "2020-01-01T00:00:00Z"}, {"under": GENERAL}):
+        assert sorted(x["id"] for x in walk(lead, "/v1/tickets", **query)) == sorted([here, next_door]), query
+    assert lead.get("/v1/tickets/summary").json()["total"] == 2
+    assert sorted(e["subject_id"] for e in feed(lead)[0] if e["subject"] == "ticket") == sorted([here, next_door])
+    assert lead.get(f"/v1/tickets/{elsewhere}").status_code == 404
+
+
 # 联合体 ------------------------------------------------------------------------
 
 def test_groups_of_micro_grids(shared):

@@ -1,10 +1,12 @@
-"""The loop in smaller stories: families merged, races, other grids, second
-thoughts, people whose time has not come or is over."""
+"""The loop in smaller stories: families merged, races, other grids and
+second thoughts."""
+
+import itertools
 
 import pytest
 
 import samples
-from story import (A, B, C, D, GENERAL, PHYSICAL, SPECIAL, actions, add_people, do, feed, read,
+from story import (A, B, D, GENERAL, PHYSICAL, SPECIAL, actions, add_people, do, feed, read,
                    sign_in, submit, timeline, together, upload, walk)
 
 
@@ -18,10 +20,13 @@ def loop(world, t, reply="办好了"):
 
 # 合并: five of one house report the same ----------------------------------------
 
+families = itertools.count()
+
+
 @pytest.fixture
 def family(shared):
     """Five reporters, the tickets of four merged into the first's."""
-    reporters = add_people(shared, f"family{len(shared.__dict__)}_{shared.sql('select count(*) from ticket.ticket')[0][0]}_", 5)
+    reporters = add_people(shared, f"family{next(families)}_", 5)
     ids = [submit(r, **{**samples.TICKET, "contact_phone": f"1380000000{i}"})["id"]
            for i, r in enumerate(reporters)]
     for t in ids[1:]:
@@ -316,35 +321,3 @@ def test_edited_while_nobody_took_it_up(shared):
     now = shared.resident.get(path).headers["ETag"]
     late = shared.resident.put(path, body, headers={"If-Match": now})
     assert (late.status_code, late.json()["code"]) == (409, "wrong_state")
-
-
-# Time --------------------------------------------------------------------------
-
-def test_a_lead_from_tomorrow_and_one_whose_time_is_over(world):
-    tomorrow, = world.sql("select (core.today() + 1)::text")[0]
-    reply = world.community.post(f"/v1/grids/{A}/assignments", {
-        "login": "newcomer", "lead_kind": "micro", "from_on": tomorrow})
-    assert reply.status_code == 201 and not reply.json()["active"]
-    newcomer = sign_in(world, "newcomer", "grid_lead", ttl=300000)
-    t = samples.ticket(world)
-    for lead in (newcomer, world.lead_ended):
-        assert lead.get(f"/v1/tickets/{t}").status_code == 404
-        assert do(lead, t, "accept", 404) == "not_found"
-        assert walk(lead, "/v1/tickets") == [] and feed(lead)[0] == []
-        assert lead.get("/v1/tickets/summary").json()["total"] == 0
-    world.set_clock("1 day")
-    assert [x["id"] for x in walk(newcomer, "/v1/tickets")] == [t]
-    assert do(newcomer, t, "accept")["status"] == "accepted"
-
-
-def test_a_lead_of_a_grid_and_of_one_within_it_sees_each_thing_once(world):
-    reply = world.community.post(f"/v1/grids/{A}/assignments", {"login": "lead_general", "lead_kind": "micro"})
-    assert reply.status_code == 201
-    here, next_door = samples.ticket(world), samples.ticket(world, grid_id=B)
-    elsewhere = samples.ticket(world, grid_id=C)
-    lead = world.lead_general
-    for query in ({}, {"status": "submitted"}, {"updated_after": "2020-01-01T00:00:00Z"}, {"under": GENERAL}):
-        assert sorted(x["id"] for x in walk(lead, "/v1/tickets", **query)) == sorted([here, next_door]), query
-    assert lead.get("/v1/tickets/summary").json()["total"] == 2
-    assert sorted(e["subject_id"] for e in feed(lead)[0] if e["subject"] == "ticket") == sorted([here, next_door])
-    assert lead.get(f"/v1/tickets/{elsewhere}").status_code == 404
