@@ -10,6 +10,7 @@
 #include "arena.h"
 #include "guard_conn.h"
 #include "text.h"
+#include "tls.h"
 
 struct conn {
 	struct conn *next, **at; /* at: what points to this one */
@@ -69,6 +70,7 @@ conn_closed(struct evhttp_connection *http, void *arg)
 
 	(void)http;
 	guard_conn_free(c->guard);
+	tls_goodbye(c->bev);
 	*conn_slot(c->owner, c->bev) = NULL;
 	conn_unlink(c);
 	atomic_fetch_sub(c->owner->count, 1);
@@ -104,7 +106,8 @@ conns_accept(struct event_base *base, void *arg)
 	struct conn *c = xmalloc(sizeof(*c));
 
 	c->owner = cs;
-	c->bev = bufferevent_socket_new(base, -1, 0);
+	c->bev = tls_on() ? tls_accept(base)
+			  : bufferevent_socket_new(base, -1, 0);
 	if (!c->bev)
 		abort();
 	c->guard = guard_conn_new(cs->guards, c->bev);

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "problem.h"
 #include "text.h"
+#include "tls.h"
 
 static const char *
 phrase(int status)
@@ -78,10 +79,12 @@ on_written(struct bufferevent *bev, void *arg)
 {
 	struct guard_conn *gc = arg;
 
-	if (gc->ended)
+	if (gc->ended) {
 		evhttp_connection_free(gc->http);
-	else
-		shutdown(bufferevent_getfd(bev), SHUT_WR);
+		return;
+	}
+	tls_goodbye(bev);
+	shutdown(bufferevent_getfd(bev), SHUT_WR);
 }
 
 static void
@@ -152,8 +155,8 @@ guard_answer_last(struct guard_conn *gc)
 	reply = reply_new(gc);
 	/* All that came before is sent, so this fits the socket's buffer; and
 	 * if not, there is hardly anybody left to read it. */
-	(void)!send(fd, evbuffer_pullup(reply, -1), evbuffer_get_length(reply),
-		    MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)!tls_send(gc->bev, evbuffer_pullup(reply, -1),
+			evbuffer_get_length(reply));
 	evbuffer_free(reply);
 }
 

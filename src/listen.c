@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "tls.h"
 
 #define BACKLOG 1024
 #define BIND_TRIES 20
@@ -67,8 +68,8 @@ name_socket(struct listener *l)
 	getnameinfo((struct sockaddr *)&sa, len, host, sizeof(host), port,
 		    sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
 	snprintf(l->url, sizeof(l->url),
-		 sa.ss_family == AF_INET6 ? "http://[%s]:%s" : "http://%s:%s",
-		 host, port);
+		 sa.ss_family == AF_INET6 ? "%s://[%s]:%s" : "%s://%s:%s",
+		 tls_on() ? "https" : "http", host, port);
 }
 
 /* A socket file left by a killed process refuses connections: take it away. */

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "seal.h"
 #include "supervise.h"
+#include "tls.h"
 #include "token.h"
 #include "verify.h"
 
@@ -79,6 +80,15 @@ need_keys(void)
 		die("%s (\"linlid keys new\" makes the first keys)", why);
 }
 
+static void
+need_tls(void)
+{
+	char *why = NULL;
+
+	if (!tls_load(config.tls_certificate, config.tls_key, &why))
+		die("%s", why);
+}
+
 /* A mismatch ends the program; a database that is away does not: the workers
  * answer 503 until it comes, and check then. */
 static bool
@@ -114,6 +124,7 @@ cmd_serve(int argc, char **argv)
 	if (!contract)
 		return 1;
 	need_keys();
+	need_tls();
 	return supervise(contract, need_database(contract));
 }
 
@@ -132,6 +143,7 @@ cmd_check(int argc, char **argv)
 	if (!contract)
 		return 1;
 	need_keys();
+	need_tls();
 	switch (verify_database(contract, &why)) {
 	case 1:
 		puts("contract, queries, keys and database agree");

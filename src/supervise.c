@@ -23,6 +23,7 @@
 #include "listen.h"
 #include "log.h"
 #include "text.h"
+#include "tls.h"
 
 #define SECOND_US ((int64_t)1000000)
 /* A database that went away right after the check must not hold back
@@ -85,12 +86,19 @@ stop(int code)
 static void
 reload(void)
 {
+	char *why = NULL;
+
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
 		   (long long)monotonic_us());
 	if (config_reload())
 		log_open("main", config.log_level);
 	else
 		log_event(LOG_ERROR_, "reload_failed", "the settings stay");
+	/* For the workers that are started from now on. */
+	if (tls_on() &&
+	    !tls_load(config.tls_certificate, config.tls_key, &why))
+		log_event(LOG_ERROR_, "tls", "%s", why);
+	free(why);
 	children_signal(&super.children, SIGHUP);
 	sd_notify(0, "READY=1");
 }

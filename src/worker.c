@@ -19,6 +19,7 @@
 #include "seal.h"
 #include "supervise.h"
 #include "text.h"
+#include "tls.h"
 #include "token.h"
 #include "verify.h"
 
@@ -226,7 +227,8 @@ keys_open(void)
 	char *why = NULL;
 
 	if (keys_load(config.keys_dir, &why) &&
-	    seal_load(config.keys_dir, &why))
+	    seal_load(config.keys_dir, &why) &&
+	    (!tls_on() || tls_load(config.tls_certificate, config.tls_key, &why)))
 		return true;
 	log_event(LOG_ERROR_, "keys", "%s", why);
 	free(why);
@@ -288,6 +290,7 @@ worker_open(struct worker *w, int listen_fd)
 	w->base = base_new();
 	if (!w->base || !offload_start(w->base, 1, OFFLOAD_QUEUE))
 		abort();
+	tls_watch(w->base);
 	w->conns = conns_new(w->base, w->contract, &w->slot->connections);
 	w->db = db_pool_new(w->base, config.database,
 			    (int)config.database_connections,
