@@ -12,8 +12,9 @@
 bool tls_load(const char *certificate, const char *key, char **why);
 bool tls_on(void);
 /* Whoever has not finished the handshake after so long is closed. In each
- * worker, once. */
+ * worker, once, until it ends. */
 void tls_watch(struct event_base *base);
+void tls_unwatch(void);
 /* evhttp's bevcb: the server's end of a connection to come. */
 struct bufferevent *tls_accept(struct event_base *base);
 

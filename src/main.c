@@ -133,6 +133,7 @@ cmd_check(int argc, char **argv)
 {
 	struct contract *contract;
 	const char *why = NULL;
+	int found;
 
 	(void)argv;
 	if (argc > 1) {
@@ -144,15 +145,13 @@ cmd_check(int argc, char **argv)
 		return 1;
 	need_keys();
 	need_tls();
-	switch (verify_database(contract, &why)) {
-	case 1:
-		puts("contract, queries, keys and database agree");
-		return 0;
-	case 0:
-		return 1;
-	default:
+	found = verify_database(contract, &why);
+	contract_free(contract);
+	if (found < 0)
 		die("the database is away: %s", why);
-	}
+	if (found)
+		puts("contract, queries, keys and database agree");
+	return found ? 0 : 1;
 }
 
 /* Takes "--config FILE" out of argv, wherever it stands. */

@@ -43,6 +43,7 @@ static struct {
 	unsigned char tickets[TICKET_KEY_BYTES];
 	int slot; /* of the handshake in an SSL */
 	TAILQ_HEAD(, handshake) waiting; /* oldest first */
+	struct event *ticks;
 } tls;
 
 /* ---- loading ---- */
@@ -232,13 +233,20 @@ void
 tls_watch(struct event_base *base)
 {
 	const struct timeval every = { 0, TICK_US };
-	static struct event *ticks; /* one worker a process */
 
 	if (!tls_on())
 		return;
-	ticks = event_new(base, -1, EV_PERSIST, tick, NULL);
-	if (!ticks || event_add(ticks, &every) != 0)
+	tls.ticks = event_new(base, -1, EV_PERSIST, tick, NULL);
+	if (!tls.ticks || event_add(tls.ticks, &every) != 0)
 		abort();
+}
+
+void
+tls_unwatch(void)
+{
+	if (tls.ticks)
+		event_free(tls.ticks);
+	tls.ticks = NULL;
 }
 
 struct bufferevent *

@@ -335,6 +335,7 @@ worker_main(struct contract *contract, struct shared *shared, int index,
 	db_pool_free(w.db);
 	evhttp_free(w.http);
 	conns_free(w.conns);
+	tls_unwatch();
 	event_free(beats);
 	event_free(term);
 	event_free(hup);
