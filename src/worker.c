@@ -228,7 +228,8 @@ keys_open(void)
 
 	if (keys_load(config.keys_dir, &why) &&
 	    seal_load(config.keys_dir, &why) &&
-	    (!tls_on() || tls_load(config.tls_certificate, config.tls_key, &why)))
+	    (!tls_on() ||
+	     tls_load(config.tls_certificate, config.tls_key, &why)))
 		return true;
 	log_event(LOG_ERROR_, "keys", "%s", why);
 	free(why);
