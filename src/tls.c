@@ -55,7 +55,7 @@ openssl_why(const char *path, const char *what)
 	const char *reason = error ? ERR_reason_error_string(error) : NULL;
 
 	ERR_clear_error();
-	return file_why("%s: %s: %s", path, what, reason ? reason : "no PEM");
+	return xprintf("%s: %s: %s", path, what, reason ? reason : "no PEM");
 }
 
 static int
@@ -76,11 +76,11 @@ key_open(const char *path, char **why)
 	FILE *file = fopen(path, "re");
 
 	if (!file || fstat(fileno(file), &st) != 0)
-		*why = file_why("%s: %s", path, strerror(errno));
+		*why = xprintf("%s: %s", path, strerror(errno));
 	else if (!S_ISREG(st.st_mode))
-		*why = file_why("%s: not a file", path);
+		*why = xprintf("%s: not a file", path);
 	else if (st.st_mode & S_IRWXO)
-		*why = file_why("%s: everybody may read it (chmod o= makes it "
+		*why = xprintf("%s: everybody may read it (chmod o= makes it "
 				"a secret)",
 				path);
 	else
@@ -183,7 +183,7 @@ tls_load(const char *certificate, const char *key, char **why)
 	if (!*certificate && !*key)
 		return true;
 	if (!*certificate || !*key) {
-		*why = file_why("tls_certificate and tls_key go together");
+		*why = xprintf("tls_certificate and tls_key go together");
 		return false;
 	}
 	if (!tls.ctx)
