@@ -7,6 +7,7 @@
  * passes a connection pooler nor spans shards.
  */
 #include <event2/bufferevent.h>
+#include <poll.h>
 #include <string.h>
 
 #include "linli.h"
@@ -16,7 +17,6 @@
 struct parked {
 	struct request *rq;
 	struct parked *next;
-	struct event *hangup;
 	int64_t deadline_us;
 	unsigned long polls_seen; /* started when this one's query was sent */
 	bool waiting, wake;
@@ -41,7 +41,6 @@ unpark(struct parked *p)
 		at = &(*at)->next;
 	*at = p->next;
 	p->waiting = false;
-	event_free(p->hangup);
 }
 
 static int
@@ -58,16 +57,16 @@ reply_nothing(struct request *rq)
 				    after ? cursor : NULL));
 }
 
-/* The client went: what is written to it is lost, and evhttp cleans up. */
-static void
-hung_up(evutil_socket_t fd, short what, void *arg_)
+/* Has the client gone? Asked, not waited for: libevent tells of a reset to
+ * readers and writers only, and epoll tells it again at once, for ever. */
+static bool
+hung_up(const struct parked *p)
 {
-	struct parked *p = arg_;
+	struct bufferevent *bev =
+		evhttp_connection_get_bufferevent(p->rq->conn);
+	struct pollfd fd = { bufferevent_getfd(bev), POLLRDHUP, 0 };
 
-	(void)fd;
-	(void)what;
-	unpark(p);
-	reply_nothing(p->rq);
+	return poll(&fd, 1, 0) > 0;
 }
 
 static void
@@ -138,7 +137,9 @@ tick(evutil_socket_t fd, short what, void *arg_)
 	(void)arg_;
 	for (p = feed.first; p; p = next) {
 		next = p->next;
-		if (p->deadline_us <= now || feed.worker->draining) {
+		/* What is written to one who went is lost; evhttp cleans up. */
+		if (p->deadline_us <= now || feed.worker->draining ||
+		    hung_up(p)) {
 			unpark(p);
 			reply_nothing(p->rq);
 		} else if (p->wake) {
@@ -155,16 +156,11 @@ tick(evutil_socket_t fd, short what, void *arg_)
 static void
 park(struct request *rq, struct parked *p)
 {
-	struct bufferevent *bev = evhttp_connection_get_bufferevent(rq->conn);
 	struct timeval soon = { 0, TICK_US };
 
 	feed.worker = rq->worker;
 	if (!feed.tick)
 		feed.tick = evtimer_new(rq->worker->base, tick, NULL);
-	/* Reading is off while evhttp waits for us; EV_CLOSED needs no read. */
-	p->hangup = event_new(rq->worker->base, bufferevent_getfd(bev),
-			      EV_CLOSED, hung_up, p);
-	event_add(p->hangup, NULL);
 	p->waiting = true;
 	/* A poll begun after our query may have reported what we missed. */
 	p->wake = p->polls_seen != feed.polls;
