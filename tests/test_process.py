@@ -352,6 +352,26 @@ def test_clients_that_hang_up_anywhere(world):
     assert left == []
 
 
+def polls_answered(world):
+    return sum(e["op"] == "listChanges" for e in world.server.lines("request"))
+
+
+@pytest.mark.parametrize("end", [reset, socket.socket.close], ids=["reset", "close"])
+def test_a_parked_poll_ends_with_its_client(world, end):
+    """Long before its wait is over; and the worker does not spin on it."""
+    head = world.lead.get("/v1/changes/head").json()["next"]
+    open_ = []
+    for _ in range(4):
+        c = raw.Connection(world.server.url)
+        c.send(f"GET /v1/changes?wait=60&after={head} HTTP/1.1\r\nHost: x\r\n"
+               f"Authorization: Bearer {world.site.tokens['lead']}\r\n\r\n".encode())
+        open_.append(c.socket)
+    assert serves(world) and polls_answered(world) == 0
+    for s in open_:
+        end(s)
+    harness.wait_for(lambda: polls_answered(world) == 4, "the end of the polls", 10)
+
+
 # The database goes away ---------------------------------------------------------
 
 @pytest.fixture
