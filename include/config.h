@@ -46,6 +46,9 @@ struct config {
 	long drain_seconds;
 	long job_interval_ms;
 	char *log_level;
+	char *metrics_listen; /* "" = no metrics */
+	long server_timing;   /* 0 or 1 */
+	long trace_database;  /* 0 or 1 */
 };
 
 extern struct config config;

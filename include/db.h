@@ -25,7 +25,7 @@ enum db_outcome {
 };
 
 #define DB_MAX_PARAMS 48
-#define DB_MAX_CALLS 12
+#define DB_MAX_CALLS 13
 
 struct db_call {
 	size_t statement;      /* index of db_register(), or */

@@ -7,6 +7,7 @@
 #include "encode.h"
 #include "image.h"
 #include "log.h"
+#include "metrics.h"
 #include "multipart.h"
 #include "offload.h"
 #include "request.h"

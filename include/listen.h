@@ -13,6 +13,9 @@ struct listener {
 /* spec: "host:port", "[v6]:port", "unix:/path". Ends the program with a
  * sentence when it cannot. */
 void listen_open(const char *spec, struct listener *out);
+/* For what is not the API: two servers may have it open while the one takes
+ * over from the other. */
+int listen_aside(const char *spec);
 /* Lets no new TCP connection begin, while those half-way in still finish:
  * the kernel drops SYN segments. Best effort. */
 void listen_quiesce(const struct listener *l);

@@ -11,6 +11,7 @@
 #include "db.h"
 #include "query.h"
 #include "token.h"
+#include "trace.h"
 
 struct worker; /* supervise.h */
 
@@ -25,6 +26,7 @@ struct request {
 	const char *path_values[16];
 	json_t **param_values;      /* by op->params index, NULL = absent */
 	char id[37];                /* request id, also X-Request-Id */
+	struct trace trace;
 	const char *lang;           /* "zh" or "en" */
 	const char *address;        /* client's */
 	bool has_actor;

@@ -16,6 +16,7 @@ struct slot {
 	atomic_int serving;    /* accepts connections, or runs jobs */
 	atomic_int ready;      /* database connected */
 	atomic_int connections;
+	atomic_int inflight;
 	atomic_ulong requests;
 	atomic_ulong restarts;
 	atomic_llong beat_ms;  /* clock_ms() of a late turn of the loop */
@@ -56,11 +57,13 @@ int supervise(struct contract *contract, bool verified);
 enum { CHILD_UNFIT = 78 };
 int worker_main(struct contract *contract, struct shared *shared, int index,
 		int listen_fd);
-int job_main(struct shared *shared);
+/* metrics_fd: listening, -1 = no metrics are asked for. */
+int job_main(struct shared *shared, int metrics_fd);
 
 /* What C does with the rows of a query named job…, after its commit. */
 struct job_hook {
 	const char *query;
+	int every_s; /* 0 = each round; else it only looks, and is quiet */
 	void (*done)(const PGresult *res);
 };
 extern const struct job_hook *const all_job_hooks[]; /* src/domain/hooks.c */

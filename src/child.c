@@ -102,6 +102,7 @@ child_ended(struct child *c, int status, bool stopping)
 	atomic_store(&c->slot->serving, 0);
 	atomic_store(&c->slot->ready, 0);
 	atomic_store(&c->slot->connections, 0);
+	atomic_store(&c->slot->inflight, 0);
 	if (!stopping || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		child_say(c, status);
 	child_schedule(c);

@@ -116,6 +116,12 @@ static const struct setting settings[] = {
 	  "pause between rounds of the job process, in ms"),
 	T(log_level, "info", " error warn info debug ", true,
 	  "error, warn, info or debug"),
+	T(metrics_listen, "", NULL, false,
+	  "where Prometheus asks: 127.0.0.1:9464 or unix:/path; empty = off"),
+	N(server_timing, 0, 0, 1, true,
+	  "1: replies say in Server-Timing how long they took"),
+	N(trace_database, 0, 0, 1, true,
+	  "1: application_name of the database is the request's trace id"),
 };
 #define COUNT (sizeof(settings) / sizeof(*settings))
 

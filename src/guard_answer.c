@@ -10,6 +10,7 @@
 
 #include "guard_conn_internal.h"
 #include "log.h"
+#include "metrics.h"
 #include "problem.h"
 #include "text.h"
 #include "tls.h"
@@ -50,6 +51,7 @@ reply_new(const struct guard_conn *gc)
 	contract_problem(gc->owner->contract, code, &status, lang, &sentence);
 	problem_begin(body, code, status, sentence, id);
 	evbuffer_add(body, "}", 1);
+	metrics_refused(code);
 	log_event(LOG_INFO_, "refused", "%s: %s (%s)", code,
 		  guard_reason(gc->guard), id);
 	evutil_date_rfc1123(date, sizeof(date), NULL);

@@ -13,14 +13,16 @@
 #include "config.h"
 #include "db.h"
 #include "log.h"
+#include "metrics.h"
 #include "query.h"
 #include "supervise.h"
 #include "text.h"
 
 #define BEAT_MS 1000
 #define STATEMENT_TIMEOUT_MS 60000
-#define TIMEOUT_US ((int64_t)90 * 1000000)
-#define LONGEST_PAUSE_US ((int64_t)60 * 1000000)
+#define SECOND_US ((int64_t)1000000)
+#define TIMEOUT_US (90 * SECOND_US)
+#define LONGEST_PAUSE_US (60 * SECOND_US)
 
 struct job {
 	const struct query *query;
@@ -84,6 +86,7 @@ job_failed(struct job *j, const struct db_job *call)
 	if (j->pause_us > LONGEST_PAUSE_US)
 		j->pause_us = LONGEST_PAUSE_US;
 	j->due_us = monotonic_us() + j->pause_us;
+	metrics_job(j->query->name, -1, call->db_us);
 	log_event(LOG_ERROR_, "job_failed", "%s: %s", j->query->name,
 		  call->outcome == DB_ERROR ?
 			  PQresultErrorMessage(call->error) :
@@ -105,8 +108,13 @@ job_done(struct db_job *call)
 			j->hook->done(res);
 		else if (n > 0 && PQnfields(res) > 0)
 			n = atol(PQgetvalue(res, 0, 0));
-		j->pause_us = j->due_us = 0;
-		if (n > 0)
+		j->pause_us = 0;
+		j->due_us = j->hook && j->hook->every_s
+				    ? monotonic_us() +
+					      j->hook->every_s * SECOND_US
+				    : 0;
+		metrics_job(j->query->name, n, call->db_us);
+		if (n > 0 && !(j->hook && j->hook->every_s))
 			log_event(LOG_INFO_, "job", "%s: %ld", j->query->name,
 				  n);
 	} else if (call->outcome != DB_AWAY) {
@@ -189,6 +197,7 @@ on_beat(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	atomic_store(&r->shared->job.beat_ms, clock_ms());
+	metrics_sample(r->db);
 }
 
 static void
@@ -210,12 +219,14 @@ event_open(struct runner *r, int sig, short flags, event_callback_fn fn)
 }
 
 int
-job_main(struct shared *shared)
+job_main(struct shared *shared, int metrics_fd)
 {
 	struct runner r = { .shared = shared };
 	const struct timeval second = { BEAT_MS / 1000, 0 };
 	struct event *term, *hup, *beat;
+	struct evhttp *http = NULL;
 
+	metrics_attach(-1);
 	log_open("job", config.log_level);
 	jobs_collect(&r);
 	r.base = event_base_new();
@@ -228,6 +239,8 @@ job_main(struct shared *shared)
 	event_add(term, NULL);
 	event_add(hup, NULL);
 	event_add(beat, &second);
+	if (metrics_fd >= 0)
+		http = metrics_serve(r.base, metrics_fd, shared);
 	r.db = db_pool_new(r.base, config.database_jobs, 1,
 			   STATEMENT_TIMEOUT_MS);
 	db_on_change(r.db, database_changed, &r);
@@ -238,6 +251,8 @@ job_main(struct shared *shared)
 	if (!atomic_load(&shared->draining))
 		event_base_dispatch(r.base);
 
+	if (http)
+		evhttp_free(http);
 	db_pool_free(r.db);
 	event_free(term);
 	event_free(hup);

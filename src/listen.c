@@ -119,7 +119,7 @@ split(const char *spec, char *host, size_t cap, const char **port)
 }
 
 static int
-listen_tcp(const char *spec)
+listen_tcp(const char *spec, int option)
 {
 	const struct addrinfo hints = {
 		.ai_socktype = SOCK_STREAM,
@@ -138,11 +138,38 @@ listen_tcp(const char *spec)
 		    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		die("cannot listen on %s: %s", spec, strerror(errno));
-	set_option(fd, SOL_SOCKET, SO_REUSEADDR);
+	set_option(fd, SOL_SOCKET, option);
 	bind_patiently(fd, found->ai_addr, found->ai_addrlen, spec);
 	/* Accepted sockets inherit it, which saves a call on each. */
 	set_option(fd, IPPROTO_TCP, TCP_NODELAY);
 	freeaddrinfo(found);
+	return fd;
+}
+
+/* A file under another name first: to those who connect, the path is there
+ * all the time. Nobody removes it in the end, for it may be the next one's. */
+static int
+listen_over(const char *path)
+{
+	char fresh[sizeof(((struct sockaddr_un *)0)->sun_path) + 16];
+	int fd;
+
+	snprintf(fresh, sizeof(fresh), "%s.%d", path, (int)getpid());
+	fd = listen_unix(fresh);
+	if (rename(fresh, path) != 0)
+		die("cannot listen on unix:%s: %s", path, strerror(errno));
+	return fd;
+}
+
+int
+listen_aside(const char *spec)
+{
+	int fd = strncmp(spec, "unix:", 5) == 0
+			 ? listen_over(spec + 5)
+			 : listen_tcp(spec, SO_REUSEPORT);
+
+	if (listen(fd, BACKLOG) != 0)
+		die("cannot listen on %s: %s", spec, strerror(errno));
 	return fd;
 }
 
@@ -162,7 +189,7 @@ listen_open(const char *spec, struct listener *out)
 	} else if (strncmp(spec, "unix:", 5) == 0) {
 		out->fd = listen_unix(spec + 5);
 	} else {
-		out->fd = listen_tcp(spec);
+		out->fd = listen_tcp(spec, SO_REUSEADDR);
 	}
 	if (!out->adopted && listen(out->fd, BACKLOG) != 0)
 		die("cannot listen on %s: %s", spec,

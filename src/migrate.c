@@ -15,6 +15,7 @@
 #include "cli.h"
 #include "config.h"
 #include "embed.h"
+#include "era.h"
 #include "log.h"
 #include "sqltext.h"
 #include "text.h"
@@ -320,6 +321,8 @@ cmd_migrate(int argc, char **argv)
 	for (size_t i = 0; i < ms.count && !only_status; i++)
 		if (!ms.list[i].applied_at)
 			apply_patiently(&ms, &ms.list[i]);
+	if (!only_status)
+		era_begin(ms.pg);
 	PQclear(ms.applied);
 	PQfinish(ms.pg);
 	free(ms.list);
@@ -361,6 +364,7 @@ migrate_verify(const char *conninfo)
 				   "from core.migration order by version");
 	for (size_t i = 0; i < ms.count; i++)
 		fine = is_applied(&ms.list[i], ms.applied, (int)i) && fine;
+	fine = era_fits(ms.pg) && fine;
 	PQclear(ms.applied);
 	PQfinish(ms.pg);
 	free(ms.list);

@@ -10,6 +10,7 @@
 
 #include "encode.h"
 #include "log.h"
+#include "metrics.h"
 #include "request_internal.h"
 #include "supervise.h"
 
@@ -91,6 +92,8 @@ write_problem(struct request *rq, const char *code, int status,
 	evbuffer_drain(out, evbuffer_get_length(out));
 	problem_begin(out, code, status, sentence,
 		      status == 404 ? NULL : rq->id);
+	if (status != 404)
+		add_field(out, ",\"trace_id\":", rq->trace.id);
 	if (faults) {
 		evbuffer_add_printf(out, ",\"errors\":[");
 		for (const struct fault *f = faults; f; f = f->next) {
@@ -118,6 +121,7 @@ problem_send(struct request *rq, const char *code, const struct fault *faults)
 	}
 	write_problem(rq, code, status, sentence, faults);
 	rq->code = arena_strdup(rq->arena, code);
+	metrics_problem(rq->code);
 	if (status == 401)
 		reply_header(rq, "WWW-Authenticate", "Bearer");
 	reply_header(rq, "Content-Language",

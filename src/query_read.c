@@ -14,7 +14,7 @@
 /* Two are kept free for the Idempotency-Key and its hash, one call for
  * core.enter(). */
 #define MAX_BINDS (DB_MAX_PARAMS - 2)
-#define MAX_STATEMENTS (DB_MAX_CALLS - 1)
+#define MAX_STATEMENTS (DB_MAX_CALLS - 2)
 
 struct reader {
 	const char *file;

@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config.h"
 #include "request_internal.h"
 #include "supervise.h"
+#include "text.h"
 
 int
 reply_header(struct request *rq, const char *name, const char *value)
@@ -14,6 +16,14 @@ reply_header(struct request *rq, const char *name, const char *value)
 	evhttp_remove_header(headers, name);
 	evhttp_add_header(headers, name, value);
 	return 0;
+}
+
+static char *
+timing(struct request *rq)
+{
+	return arena_printf(rq->arena, "db;dur=%.2f, total;dur=%.2f",
+			    (double)rq->db_us / 1000,
+			    (double)(monotonic_us() - rq->start_us) / 1000);
 }
 
 static void
@@ -30,6 +40,8 @@ common_headers(struct request *rq, int status, const char *type)
 				"Cache-Control"))
 		reply_header(rq, "Cache-Control", "no-store");
 	request_cors(rq);
+	if (config.server_timing)
+		reply_header(rq, "Server-Timing", timing(rq));
 	if (rq->worker->draining)
 		reply_header(rq, "Connection", "close");
 }

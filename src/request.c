@@ -10,6 +10,7 @@
 #include <strings.h>
 #include <sys/queue.h>
 
+#include "metrics.h"
 #include "proxy.h"
 #include "request_internal.h"
 #include "supervise.h"
@@ -89,6 +90,17 @@ client_address(struct request *rq)
 			    proxy_trusted(peer) ? forwarded_for(rq) : NULL);
 }
 
+/* What came twice or is not as it should be is as good as none. */
+static void
+take_trace(struct request *rq)
+{
+	bool twice;
+	const char *header = request_header(rq, "traceparent", &twice);
+
+	if (!header || twice || !trace_parse(header, &rq->trace))
+		trace_begin(rq->id, &rq->trace);
+}
+
 static struct request *
 request_new(struct evhttp_request *ev, struct worker *worker)
 {
@@ -104,6 +116,7 @@ request_new(struct evhttp_request *ev, struct worker *worker)
 	rq->arena = arena;
 	rq->start_us = monotonic_us();
 	uuid_make(rq->id, 0);
+	take_trace(rq);
 	rq->lang = language_pick(request_header(rq, "Accept-Language", &twice));
 	rq->address = client_address(rq);
 	rq->raw_len = evbuffer_get_length(in);
@@ -168,8 +181,10 @@ void
 request_end(struct request *rq)
 {
 	struct worker *worker = rq->worker;
+	int64_t us = monotonic_us() - rq->start_us;
 
-	request_log(rq);
+	metrics_request(rq->op, rq->status, us, rq->db_us);
+	request_log(rq, us);
 	json_decref(rq->body);
 	evbuffer_free(rq->out);
 	arena_free(rq->arena);

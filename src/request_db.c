@@ -9,13 +9,14 @@
 #include <event2/keyvalq_struct.h>
 #include <string.h>
 
+#include "config.h"
 #include "encode.h"
 #include "request_internal.h"
 #include "supervise.h"
 
 #define MAX_RETRIES 3
 
-static size_t enter_statement, idem_check_statement;
+static size_t enter_statement, idem_check_statement, trace_statement;
 
 void
 request_register(void)
@@ -26,6 +27,9 @@ request_register(void)
 	idem_check_statement = db_register(
 		"core_idem_check",
 		"/* core: idem_check */ select core.idem_check($1, $2)");
+	trace_statement = db_register(
+		"core_trace", "/* core: trace */ select set_config("
+			      "'application_name', $1, true)");
 }
 
 static struct db_call *
@@ -36,6 +40,20 @@ next_call(struct request *rq, size_t statement)
 	memset(call, 0, sizeof(*call));
 	call->statement = statement;
 	return call;
+}
+
+/* A prepared statement cannot carry a comment of each request's; the name of
+ * the application shows in log_line_prefix (%a) and pg_stat_activity. */
+static void
+call_trace(struct request *rq)
+{
+	struct db_call *call;
+
+	if (!config.trace_database)
+		return;
+	call = next_call(rq, trace_statement);
+	call->param_count = 1;
+	call->params[0] = arena_printf(rq->arena, "linlid %s", rq->trace.id);
 }
 
 static void
@@ -78,6 +96,7 @@ job_begin(struct request *rq, void (*done)(struct db_job *))
 	rq->job.call_count = 0;
 	rq->job.done = done;
 	rq->job.data = rq;
+	call_trace(rq);
 	call_enter(rq);
 }
 

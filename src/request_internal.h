@@ -50,7 +50,7 @@ void reply_vary(struct request *rq, const char *name);
 void reply_pack(struct request *rq, const char *type, struct evbuffer *out);
 
 /* The request's log line. */
-void request_log(struct request *rq);
+void request_log(struct request *rq, int64_t us);
 
 /* reply.c: everything ends in one of these two. out may be NULL. */
 int reply_send(struct request *rq, int status, const char *type,

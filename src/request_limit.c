@@ -11,13 +11,18 @@
 
 #include "config.h"
 #include "limit.h"
+#include "metrics.h"
 #include "proxy.h"
 #include "request_internal.h"
 #include "supervise.h"
 
 #define SECOND_US ((int64_t)1000 * 1000)
 
-enum who { ACTOR, ADDRESS, LOGIN };
+enum who {
+	ACTOR = LIMITED_ACTOR,
+	ADDRESS = LIMITED_ADDRESS,
+	LOGIN = LIMITED_LOGIN,
+};
 
 static long
 seconds(int64_t us)
@@ -94,7 +99,10 @@ request_limit(struct request *rq)
 		return 0;
 	a = take(rq, who, &rate);
 	tell(rq, who, &rate, &a);
-	return a.allowed ? 0 : fail(rq, "rate_limited");
+	if (a.allowed)
+		return 0;
+	metrics_limited((enum metrics_limit)who);
+	return fail(rq, "rate_limited");
 }
 
 int

@@ -4,13 +4,12 @@
 
 #include "log.h"
 #include "request_internal.h"
-#include "text.h"
 
 void
-request_log(struct request *rq)
+request_log(struct request *rq, int64_t us)
 {
 	char line[1024], actor[128] = "", code[128] = "";
-	double all = (double)(monotonic_us() - rq->start_us) / 1000;
+	char parent[40] = "";
 	size_t n;
 
 	if (!log_wants(LOG_INFO_))
@@ -21,14 +20,17 @@ request_log(struct request *rq)
 			 rq->actor.role);
 	if (rq->code)
 		snprintf(code, sizeof(code), ",\"code\":\"%s\"", rq->code);
+	if (*rq->trace.parent)
+		snprintf(parent, sizeof(parent), ",\"parent\":\"%s\"",
+			 rq->trace.parent);
 	n = log_begin(line, sizeof(line), LOG_INFO_, "request");
 	n += (size_t)snprintf(line + n, sizeof(line) - n,
-			      ",\"req\":\"%s\",\"method\":\"%s\",\"op\":\"%s\","
+			      ",\"req\":\"%s\",\"trace\":\"%s\"%s,\"method\":\"%s\",\"op\":\"%s\","
 			      "\"status\":%d,\"from\":\"%s\"%s%s,"
 			      "\"db_ms\":%.2f,\"ms\":%.2f}",
-			      rq->id, rq->method, rq->op ? rq->op->id : "-",
+			      rq->id, rq->trace.id, parent, rq->method, rq->op ? rq->op->id : "-",
 			      rq->status, rq->address, code, actor,
-			      (double)rq->db_us / 1000, all);
+			      (double)rq->db_us / 1000, (double)us / 1000);
 	if (n < sizeof(line))
 		log_raw(line, n);
 }

@@ -22,6 +22,7 @@
 #include "config.h"
 #include "listen.h"
 #include "log.h"
+#include "metrics.h"
 #include "text.h"
 #include "tls.h"
 
@@ -34,6 +35,7 @@ static struct {
 	struct contract *contract;
 	struct shared *shared;
 	struct listener listener;
+	int metrics_fd; /* -1 = none */
 	struct children children;
 	int signals; /* signalfd */
 	bool announced, stopping;
@@ -56,11 +58,13 @@ static int
 child_main(int index)
 {
 	close(super.signals);
+	if (index >= 0 && super.metrics_fd >= 0)
+		close(super.metrics_fd);
 	if (index >= 0)
 		return worker_main(super.contract, super.shared, index,
 				   super.listener.fd);
 	close(super.listener.fd);
-	return job_main(super.shared);
+	return job_main(super.shared, super.metrics_fd);
 }
 
 static void
@@ -232,6 +236,7 @@ open_shared(bool verified)
 	s->adopted = super.listener.adopted;
 	limit_open(&s->limits, super.begun_us);
 	s->worker_count = workers < 1 ? 1 : workers > 64 ? 64 : (int)workers;
+	metrics_open(super.contract, s->worker_count);
 	super.shared = s;
 	super.children.run = child_main;
 	for (int i = -1; i < s->worker_count; i++)
@@ -257,6 +262,9 @@ supervise(struct contract *contract, bool verified)
 	super.contract = contract;
 	super.begun_us = monotonic_us();
 	listen_open(config.listen, &super.listener);
+	super.metrics_fd = *config.metrics_listen
+				   ? listen_aside(config.metrics_listen)
+				   : -1;
 	open_shared(verified);
 	open_signals();
 	raise_descriptor_limit();

@@ -10,6 +10,7 @@
 #include "arena.h"
 #include "config.h"
 #include "keys.h"
+#include "metrics.h"
 #include "token.h"
 
 #define SLOTS 4096
@@ -69,13 +70,16 @@ token_verify_cached(const char *token, size_t len, int64_t now,
 	if (c->token && c->len == len && memcmp(c->token, token, len) == 0) {
 		if (now < c->claims.exp + TOKEN_LEEWAY) {
 			*out = c->claims;
+			metrics_token(TOKEN_CACHED);
 			return NULL;
 		}
 		forget(c);
+		metrics_token(TOKEN_REFUSED);
 		return "token_expired";
 	}
 	why = token_verify(token, len, config.issuer, config.audience, now,
 			   out);
+	metrics_token(why ? TOKEN_REFUSED : TOKEN_VERIFIED);
 	if (why)
 		return why;
 	forget(c);

@@ -13,6 +13,7 @@
 #include "config.h"
 #include "conn.h"
 #include "log.h"
+#include "metrics.h"
 #include "offload.h"
 #include "proxy.h"
 #include "request.h"
@@ -66,6 +67,8 @@ void
 worker_request_begun(struct worker *w)
 {
 	w->inflight++;
+	atomic_store_explicit(&w->slot->inflight, w->inflight,
+			      memory_order_relaxed);
 	atomic_fetch_add_explicit(&w->slot->requests, 1, memory_order_relaxed);
 }
 
@@ -73,6 +76,8 @@ void
 worker_request_done(struct worker *w)
 {
 	w->inflight--;
+	atomic_store_explicit(&w->slot->inflight, w->inflight,
+			      memory_order_relaxed);
 }
 
 /* ---- listening ---- */
@@ -219,6 +224,7 @@ beat(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	atomic_store(&w->slot->beat_ms, clock_ms());
+	metrics_sample(w->db);
 }
 
 static bool
@@ -320,6 +326,7 @@ worker_main(struct contract *contract, struct shared *shared, int index,
 	if (!keys_open())
 		return CHILD_UNFIT;
 	settings_taken();
+	metrics_attach(index);
 	worker_open(&w, listen_fd);
 	on_signal(&w, &term, SIGTERM, drain_begin);
 	on_signal(&w, &hup, SIGHUP, reload);

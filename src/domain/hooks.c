@@ -11,9 +11,11 @@ const struct hook *const all_hooks[] = {
 	changes_hooks, ops_hooks, photos_hooks, sessions_hooks, NULL,
 };
 
-extern const struct job_hook photos_job_hooks[];
+extern const struct job_hook ops_job_hooks[], photos_job_hooks[];
 
-const struct job_hook *const all_job_hooks[] = { photos_job_hooks, NULL };
+const struct job_hook *const all_job_hooks[] = {
+	ops_job_hooks, photos_job_hooks, NULL,
+};
 
 static bool
 attach(struct contract *c, const struct hook *h)
