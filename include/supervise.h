@@ -61,6 +61,8 @@ int job_main(struct shared *shared);
 /* What C does with the rows of a query named job…, after its commit. */
 struct job_hook {
 	const char *query;
+	/* The query's one :name, for this round; NULL skips the round. */
+	const char *(*bind)(void);
 	void (*done)(const PGresult *res);
 };
 extern const struct job_hook *const all_job_hooks[]; /* src/domain/hooks.c */

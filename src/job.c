@@ -115,12 +115,20 @@ job_done(struct db_job *call)
 	job_next(r);
 }
 
-static void
-job_submit(struct runner *r, const struct query *q)
+/* False: nothing to do in this round. */
+static bool
+job_submit(struct runner *r, const struct job *j)
 {
+	bool binds = j->hook && j->hook->bind;
+	const char *text = binds ? j->hook->bind() : NULL;
+	const struct query *q = j->query;
 	struct db_job *call = &r->call;
 
+	if (binds && !text)
+		return false;
 	memset(call, 0, sizeof(*call));
+	call->calls[0].param_count = binds;
+	call->calls[0].params[0] = text;
 	for (size_t i = 0; i < q->statement_count && i < DB_MAX_CALLS; i++)
 		call->calls[call->call_count++].statement =
 			q->statements[i].db_index;
@@ -129,6 +137,7 @@ job_submit(struct runner *r, const struct query *q)
 	call->data = r;
 	r->running = true;
 	db_submit(r->db, call);
+	return true;
 }
 
 static void
@@ -140,12 +149,11 @@ job_next(struct runner *r)
 		event_base_loopbreak(r->base);
 		return;
 	}
-	while (r->at < r->count && r->jobs[r->at].due_us > now)
-		r->at++;
-	if (r->at < r->count && db_ready(r->db))
-		job_submit(r, r->jobs[r->at].query);
-	else
-		rest(r);
+	for (; r->at < r->count && db_ready(r->db); r->at++)
+		if (r->jobs[r->at].due_us <= now &&
+		    job_submit(r, &r->jobs[r->at]))
+			return;
+	rest(r);
 }
 
 static void

@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import pathlib
+import signal
 import struct
 import time
 import zlib
@@ -302,6 +303,34 @@ def test_bytes_of_dropped_photos_go(world):
     names = {f.parent.name + f.name for f in blobs(world)}
     assert names == set(world.sql("select hash, thumb_hash from ticket.photo")[0])
     assert kept
+
+
+def test_bytes_no_row_ever_named_go(world):
+    """An upload that died between its bytes and its row leaves nothing for good."""
+    kept = attached(world, jpeg(500, 500, "green"))
+    assert upload(world, jpeg(90, 90, "navy")).status_code == 201
+    store = pathlib.Path(world.settings.values["data_dir"]) / "photos"
+    (store / "00").mkdir(exist_ok=True)
+    orphan, half = store / "00" / ("1" * 62), store / "00" / ".new-1"
+    for file in orphan, half:
+        file.write_bytes(b"x")
+        os.utime(file, (0, 0))
+    known = set(blobs(world)) - {orphan, half}
+    # A new job process begins with the first folder.
+    for child in world.server.children():
+        os.kill(child, signal.SIGKILL)
+    harness.wait_for(lambda: not orphan.exists() and not half.exists(), "the sweep of folder 00")
+    assert known == set(blobs(world))
+    assert kept
+
+
+def test_a_full_account_leaves_no_bytes(world):
+    for i in range(20):
+        assert upload(world, jpeg(20 + i, 20)).status_code == 201
+    before = set(blobs(world))
+    reply = upload(world, jpeg(300, 300, "black"))
+    assert (reply.status_code, reply.json()["code"]) == (409, "photo_quota")
+    assert set(blobs(world)) == before
 
 
 def test_nothing_is_left_in_the_worker(world):
