@@ -66,6 +66,7 @@ struct job_hook {
 	void (*done)(const PGresult *res);
 };
 extern const struct job_hook *const all_job_hooks[]; /* src/domain/hooks.c */
+const struct job_hook *job_hook_find(const char *query); /* or NULL */
 /* A child's news for its slot and the supervisor. */
 void slot_set(struct shared *shared, atomic_int *field, int value);
 /* Called by request.c around each request for the drain. */

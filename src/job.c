@@ -41,8 +41,8 @@ struct runner {
 
 static void job_next(struct runner *r);
 
-static const struct job_hook *
-hook_of(const char *query)
+const struct job_hook *
+job_hook_find(const char *query)
 {
 	for (size_t i = 0; all_job_hooks[i]; i++)
 		for (const struct job_hook *h = all_job_hooks[i]; h->query; h++)
@@ -61,7 +61,7 @@ jobs_collect(struct runner *r)
 			continue;
 		r->jobs = xrealloc(r->jobs, (r->count + 1) * sizeof(*r->jobs));
 		r->jobs[r->count++] = (struct job){
-			.query = q, .hook = hook_of(q->name) };
+			.query = q, .hook = job_hook_find(q->name) };
 	}
 }
 

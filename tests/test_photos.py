@@ -23,6 +23,11 @@ import story
 FORM = "multipart/form-data; boundary=xYz"
 
 
+def named(value):
+    """Bytes make no name of a case."""
+    return f"{len(value)}B" if isinstance(value, bytes) else str(value)
+
+
 def jpeg(width=60, height=40, colour="red", **options):
     out = io.BytesIO()
     Image.new("RGB", (width, height), colour).save(out, "JPEG", **options)
@@ -81,7 +86,7 @@ def test_content_decides(shared):
     (form(part("file", jpeg(), "a.jpg"))[:-6], FORM, 400, "bad_multipart"),
     (form(part("file", jpeg(), "a.jpg")), "multipart/form-data", 400, "bad_multipart"),
     (form(*[part("n", b"")] * 17), FORM, 400, "too_many_parts"),
-])
+], ids=named)
 def test_refused(shared, data, media, status, code):
     reply = upload(shared, data, media)
     assert (reply.status_code, reply.json()["code"]) == (status, code)
@@ -105,7 +110,7 @@ PAGE = b"<!DOCTYPE html><html><script>alert(1)</script></html>"
 
 
 @pytest.mark.parametrize("data", [PAGE, b"\n" + PAGE, b"%PDF-1.7\n" + jpeg(), b"BM" + b"\0" * 60,
-                                  b"II*\0" + b"\0" * 60, b"RIFF\x24\0\0\0WAVEfmt " + b"\0" * 30, b"", b"\xff\xd8"])
+                                  b"II*\0" + b"\0" * 60, b"RIFF\x24\0\0\0WAVEfmt " + b"\0" * 30, b"", b"\xff\xd8"], ids=named)
 def test_only_photos_are_photos(shared, data):
     reply = upload(shared, form(part("file", data, "a.jpg")), FORM)
     assert (reply.status_code, reply.json()["code"]) in [
