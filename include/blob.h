@@ -12,4 +12,8 @@ int blob_open(const char *hash, size_t *size);
 /* Only what nobody has stored again within idle_seconds: a row naming it may be
  * on its way. */
 bool blob_delete(const char *hash, long idle_seconds);
+/* Calls each() with every hash that begins with byte first and was not stored
+ * again within idle_seconds. */
+void blob_each(unsigned char first, long idle_seconds,
+	       void (*each)(const char *hash, void *arg), void *arg);
 #endif

@@ -35,6 +35,8 @@ void metrics_token(enum metrics_token result);
  * time. */
 void metrics_sample(const struct db_pool *pool);
 
+/* All jobs had their turn, with a database. */
+void metrics_round(void);
 /* name: of a query named job…. rows < 0: it failed. */
 void metrics_job(const char *name, long rows, int64_t us);
 /* What waits for a job: how many are due, for how long the oldest. */
@@ -43,7 +45,7 @@ void metrics_backlog(const char *name, long waiting, double oldest_s);
 /* For /readyz. */
 struct metrics_jobs {
 	int failing;      /* jobs that failed the last three times or more */
-	double lag_s;     /* since the least recent success of any */
+	double lag_s;     /* since the last round, or a failing one's success */
 	double backlog_s; /* the oldest thing that is due */
 };
 void metrics_jobs(struct metrics_jobs *out);

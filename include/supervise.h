@@ -64,9 +64,12 @@ int job_main(struct shared *shared, int metrics_fd);
 struct job_hook {
 	const char *query;
 	int every_s; /* 0 = each round; else it only looks, and is quiet */
+	/* The query's one :name, for this round; NULL skips the round. */
+	const char *(*bind)(void);
 	void (*done)(const PGresult *res);
 };
 extern const struct job_hook *const all_job_hooks[]; /* src/domain/hooks.c */
+const struct job_hook *job_hook_find(const char *query); /* or NULL */
 /* A child's news for its slot and the supervisor. */
 void slot_set(struct shared *shared, atomic_int *field, int value);
 /* Called by request.c around each request for the drain. */

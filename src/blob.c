@@ -4,6 +4,7 @@
  */
 #include "blob.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -126,4 +127,42 @@ blob_delete(const char *hash, long idle_seconds)
 	       unlinkat(dir, hash + 2, 0) == 0 && fsync(dir) == 0;
 	close(dir);
 	return done;
+}
+
+static bool
+idle(int dir, const char *name, long seconds)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_mtime <= time(NULL) - seconds;
+}
+
+void
+blob_each(unsigned char first, long idle_seconds,
+	  void (*each)(const char *hash, void *arg), void *arg)
+{
+	char hash[HASH_LENGTH + 1];
+	struct dirent *entry;
+	int fd;
+	DIR *dir;
+
+	snprintf(hash, sizeof(hash), "%02x%062d", first, 0);
+	fd = folder(hash, false);
+	if (fd < 0 || !(dir = fdopendir(fd)))
+		return;
+	while ((entry = readdir(dir))) {
+		const char *name = entry->d_name;
+
+		if (!idle(fd, name, idle_seconds))
+			continue;
+		if (strncmp(name, ".new-", 5) == 0)
+			unlinkat(fd, name, 0); /* of a crash */
+		if (strlen(name) != HASH_LENGTH - 2)
+			continue;
+		memcpy(hash + 2, name, HASH_LENGTH - 1);
+		if (hash_valid(hash))
+			each(hash, arg);
+	}
+	closedir(dir);
 }

@@ -129,8 +129,7 @@ answer(evutil_socket_t fd, short what, void *arg)
 	while ((gc = TAILQ_FIRST(&gs->due))) {
 		TAILQ_REMOVE(&gs->due, gc, in_due);
 		gc->due = false;
-		if (guard_count(gc->guard) == gc->answered)
-			take_over(gc);
+		take_over(gc);
 	}
 }
 

@@ -17,6 +17,7 @@
 #include "config.h"
 #include "guard_conn_internal.h"
 #include "log.h"
+#include "proxy.h"
 #include "text.h"
 #include "uri.h"
 
@@ -244,6 +245,7 @@ guard_conn_bind(struct guard_conn *gc, struct evhttp_connection *http)
 	evhttp_connection_get_peer(http, &address, &port);
 	gc->peer = peers_enter(gc->owner->peers, address ? address : "");
 	if (gc->peer && config.max_connections_per_address &&
+	    !proxy_trusted(address) &&
 	    peer_count(gc->peer) > config.max_connections_per_address)
 		guard_conn_refuse(gc, "overloaded",
 				  "too many connections from the address");

@@ -43,8 +43,8 @@ struct runner {
 
 static void job_next(struct runner *r);
 
-static const struct job_hook *
-hook_of(const char *query)
+const struct job_hook *
+job_hook_find(const char *query)
 {
 	for (size_t i = 0; all_job_hooks[i]; i++)
 		for (const struct job_hook *h = all_job_hooks[i]; h->query; h++)
@@ -63,7 +63,7 @@ jobs_collect(struct runner *r)
 			continue;
 		r->jobs = xrealloc(r->jobs, (r->count + 1) * sizeof(*r->jobs));
 		r->jobs[r->count++] = (struct job){
-			.query = q, .hook = hook_of(q->name) };
+			.query = q, .hook = job_hook_find(q->name) };
 	}
 }
 
@@ -73,6 +73,8 @@ rest(struct runner *r)
 	struct timeval tv = { config.job_interval_ms / 1000,
 			      config.job_interval_ms % 1000 * 1000 };
 
+	if (r->at == r->count && db_ready(r->db))
+		metrics_round();
 	r->at = 0;
 	event_add(r->next, &tv);
 }
@@ -123,12 +125,20 @@ job_done(struct db_job *call)
 	job_next(r);
 }
 
-static void
-job_submit(struct runner *r, const struct query *q)
+/* False: nothing to do in this round. */
+static bool
+job_submit(struct runner *r, const struct job *j)
 {
+	bool binds = j->hook && j->hook->bind;
+	const char *text = binds ? j->hook->bind() : NULL;
+	const struct query *q = j->query;
 	struct db_job *call = &r->call;
 
+	if (binds && !text)
+		return false;
 	memset(call, 0, sizeof(*call));
+	call->calls[0].param_count = binds;
+	call->calls[0].params[0] = text;
 	for (size_t i = 0; i < q->statement_count && i < DB_MAX_CALLS; i++)
 		call->calls[call->call_count++].statement =
 			q->statements[i].db_index;
@@ -137,6 +147,7 @@ job_submit(struct runner *r, const struct query *q)
 	call->data = r;
 	r->running = true;
 	db_submit(r->db, call);
+	return true;
 }
 
 static void
@@ -148,12 +159,11 @@ job_next(struct runner *r)
 		event_base_loopbreak(r->base);
 		return;
 	}
-	while (r->at < r->count && r->jobs[r->at].due_us > now)
-		r->at++;
-	if (r->at < r->count && db_ready(r->db))
-		job_submit(r, r->jobs[r->at].query);
-	else
-		rest(r);
+	for (; r->at < r->count && db_ready(r->db); r->at++)
+		if (r->jobs[r->at].due_us <= now &&
+		    job_submit(r, &r->jobs[r->at]))
+			return;
+	rest(r);
 }
 
 static void

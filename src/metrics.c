@@ -140,6 +140,8 @@ metrics_open(const struct contract *c, int workers)
 	metrics.backlogs = shared_memory(METRICS_BACKLOGS *
 					 sizeof(*metrics.backlogs));
 	metrics.backlog_count = shared_memory(sizeof(atomic_int));
+	metrics.round_ms = shared_memory(sizeof(atomic_llong));
+	*metrics.round_ms = metrics.begun_ms;
 	for (size_t i = 0; i < metrics.job_count; i++)
 		metrics.jobs[i].success_ms = metrics.begun_ms;
 }
@@ -281,6 +283,13 @@ job_find(const char *name)
 }
 
 void
+metrics_round(void)
+{
+	if (mine >= 0)
+		atomic_store(metrics.round_ms, clock_ms());
+}
+
+void
 metrics_job(const char *name, long rows, int64_t us)
 {
 	struct metrics_job *j = mine < 0 ? NULL : job_find(name);
@@ -326,6 +335,13 @@ metrics_backlog(const char *name, long waiting, double oldest_s)
 	atomic_store(&b->oldest_ms, (long long)(oldest_s * 1000));
 }
 
+static void
+worse(double *seconds, int64_t ms)
+{
+	if ((double)ms / 1000 > *seconds)
+		*seconds = (double)ms / 1000;
+}
+
 void
 metrics_jobs(struct metrics_jobs *out)
 {
@@ -333,19 +349,17 @@ metrics_jobs(struct metrics_jobs *out)
 	int n = metrics.backlog_count ? atomic_load(metrics.backlog_count) : 0;
 
 	*out = (struct metrics_jobs){ 0 };
+	if (metrics.round_ms)
+		worse(&out->lag_s, now - atomic_load(metrics.round_ms));
 	for (size_t i = 0; i < metrics.job_count; i++) {
 		struct metrics_job *j = &metrics.jobs[i];
-		double lag = (double)(now - atomic_load(&j->success_ms)) / 1000;
+		unsigned long long failures = atomic_load(&j->in_a_row);
 
-		out->failing += atomic_load(&j->in_a_row) >= 3;
-		if (lag > out->lag_s)
-			out->lag_s = lag;
+		out->failing += failures >= 3;
+		if (failures)
+			worse(&out->lag_s, now - atomic_load(&j->success_ms));
 	}
-	for (int i = 0; i < n; i++) {
-		double oldest = (double)atomic_load(
-					&metrics.backlogs[i].oldest_ms) / 1000;
-
-		if (oldest > out->backlog_s)
-			out->backlog_s = oldest;
-	}
+	for (int i = 0; i < n; i++)
+		worse(&out->backlog_s,
+		      atomic_load(&metrics.backlogs[i].oldest_ms));
 }

@@ -51,6 +51,7 @@ struct metrics {
 	struct metrics_job *jobs;
 	struct metrics_backlog *backlogs;
 	atomic_int *backlog_count;
+	atomic_llong *round_ms;
 };
 
 extern struct metrics metrics; /* metrics.c */

@@ -350,6 +350,14 @@ write_jobs(struct evbuffer *out)
 }
 
 static void
+moment(struct evbuffer *out, const char *name, const char *help, int64_t ms)
+{
+	family(out, name, "gauge", help);
+	evbuffer_add_printf(out, "%s %" PRId64 ".%03d\n", name, ms / 1000,
+			    (int)(ms % 1000));
+}
+
+static void
 write_backlogs(struct evbuffer *out)
 {
 	struct metrics_backlog *b = metrics.backlogs;
@@ -378,9 +386,9 @@ metrics_write(struct evbuffer *out, const struct shared *shared)
 	family(out, "linli_draining", "gauge", "1 while the server stops.");
 	evbuffer_add_printf(out, "linli_draining %d\n",
 			    atomic_load((atomic_int *)&shared->draining));
-	family(out, "linli_start_time_seconds", "gauge",
-	       "When the server started.");
-	evbuffer_add_printf(out, "linli_start_time_seconds %" PRId64 ".%03d\n",
-			    metrics.begun_ms / 1000,
-			    (int)(metrics.begun_ms % 1000));
+	moment(out, "linli_start_time_seconds", "When the server started.",
+	       metrics.begun_ms);
+	moment(out, "linli_job_round_timestamp_seconds",
+	       "When all jobs last had their turn.",
+	       atomic_load(metrics.round_ms));
 }

@@ -9,6 +9,7 @@
 #include "log.h"
 #include "query.h"
 #include "request.h"
+#include "supervise.h"
 
 #define QUERIES "queries/"
 
@@ -25,18 +26,22 @@ load_queries(void)
 	return fine;
 }
 
-/* The job process has no request to take a :name from. */
+/* The job process has no request to take a :name from; a hook may give it one,
+ * for the first statement. */
 static bool
 jobs_are_closed(void)
 {
+	const struct job_hook *hook;
 	const struct query *q;
 	bool fine = true;
 
 	for (size_t i = 0; (q = query_at(i)); i++) {
 		if (!q->helper || strncmp(q->name, "job", 3) != 0)
 			continue;
+		hook = job_hook_find(q->name);
 		for (size_t j = 0; j < q->statement_count; j++) {
-			if (q->statements[j].bind_count == 0)
+			if (q->statements[j].bind_count <=
+			    (j == 0 && hook && hook->bind))
 				continue;
 			fprintf(stderr, "%s:%d: %s: a job knows no :%s\n",
 				q->file, q->line, q->name,

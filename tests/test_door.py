@@ -3,6 +3,7 @@ of other origins, packed replies. The numbers are those of the security
 requirements."""
 
 import concurrent.futures
+import contextlib
 import gzip
 import io
 import json
@@ -210,6 +211,19 @@ def test_sessions_remember_the_clients_address(door):
                                 headers={"X-Forwarded-For": "203.0.113.9, 198.51.100.7"})
     assert world.sql("select address from identity.session where id = %s",
                      reply.json()["session_id"]) == [("198.51.100.7",)]
+
+
+def test_connections_of_a_trusted_proxy_are_not_counted_by_address(door):
+    """It carries everybody's."""
+    for trusted, served in (("", 3), ("127.0.0.1", 9)):
+        world = door(workers=1, max_connections_per_address=3, trusted_proxies=trusted)
+        with contextlib.ExitStack() as stack:
+            held = [stack.enter_context(raw.Connection(world.server.url)) for _ in range(9)]
+            statuses = []
+            for c in held:
+                with contextlib.suppress(OSError):
+                    statuses.append(c.request("GET", "/healthz").status)
+            assert statuses.count(200) == served
 
 
 def test_settings_that_cannot_be_are_refused(door):

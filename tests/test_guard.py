@@ -158,11 +158,12 @@ LEGAL = {
 MODES = ("whole", "bytes", "behind")
 
 
-def send(c, text, mode):
+def send(c, text, mode, token):
     data = text.encode("latin-1")
     c.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if mode == "behind":
-        data = GOOD.encode() + data
+        # One whose reply takes a while: it waits for the database.
+        data = get(f"Authorization: Bearer {token}\r\n", target="/v1/grids?limit=1").encode() + data
     # The server may be through with us before all has gone out.
     with contextlib.suppress(ConnectionError):
         if mode != "bytes":
@@ -190,7 +191,7 @@ def is_refused(c, status, code):
 @pytest.mark.parametrize("name", FAULTS)
 def test_malformed_messages_are_refused(shared, name, mode):
     with raw.Connection(shared.server.url) as c:
-        send(c, FAULTS[name], mode)
+        send(c, FAULTS[name], mode, shared.site.tokens["lead"])
         if mode == "behind":
             assert c.read().status == 200
         is_refused(c, *OTHERS.get(name, (400, "bad_framing")))
@@ -200,7 +201,7 @@ def test_malformed_messages_are_refused(shared, name, mode):
 @pytest.mark.parametrize("name", LARGE)
 def test_what_is_too_much_is_refused(shared, name, mode):
     with raw.Connection(shared.server.url) as c:
-        send(c, LARGE[name], mode)
+        send(c, LARGE[name], mode, shared.site.tokens["lead"])
         if mode == "behind":
             assert c.read().status == 200
         is_refused(c, *OTHERS[name])
@@ -211,7 +212,7 @@ def test_what_is_too_much_is_refused(shared, name, mode):
 def test_legal_messages_pass(shared, name, mode):
     text, statuses = LEGAL[name]
     with raw.Connection(shared.server.url) as c:
-        send(c, text, mode)
+        send(c, text, mode, shared.site.tokens["lead"])
         for status in [200] * (mode == "behind") + statuses:
             reply = c.read()
             while reply.status == 100:
@@ -274,12 +275,14 @@ def test_body_limit_is_the_operations_own(shared):
 
 
 def test_refused_upload_can_read_why(shared):
-    """The reply survives the bytes that the client goes on sending."""
+    """The reply comes through while the client goes on sending, and its
+    connection ends in order: a reset could cost it the reply."""
     with raw.Connection(shared.server.url) as c:
         c.send((POST + "Content-Length: 4000000\r\n\r\n").encode())
-        with contextlib.suppress(ConnectionError):
-            c.send(b" " * 4000000)
+        for _ in range(40):
+            c.send(b" " * 100000)
         assert c.read().status == 413
+        assert c.socket.recv(1) == b""
 
 
 def test_message_cut_short_by_the_client(shared):
@@ -303,6 +306,12 @@ def test_half_closed_client_gets_all_its_replies(shared):
         c.socket.shutdown(socket.SHUT_WR)
         assert [c.read().status for _ in range(50)] == [200] * 50
         assert c.closed()
+    # More than one write takes, so that the end is there to be read meanwhile.
+    with raw.Connection(shared.server.url) as c:
+        c.send(get(target="/openapi.json").encode() * 20)
+        c.socket.shutdown(socket.SHUT_WR)
+        bodies = [c.read().body for _ in range(20)]
+        assert len(set(bodies)) == 1 and json.loads(bodies[0])
 
 
 def test_long_pipeline_is_answered_in_order(shared):
@@ -360,6 +369,8 @@ def test_dripping_head_times_out(hasty):
             with contextlib.suppress(TimeoutError):
                 c.more()
                 break
+        else:
+            pytest.fail("the deadline was put off")
         c.socket.settimeout(20)
         is_refused(c, 408, "request_timeout")
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import pathlib
+import signal
 import struct
 import time
 import zlib
@@ -20,6 +21,11 @@ import samples
 import story
 
 FORM = "multipart/form-data; boundary=xYz"
+
+
+def named(value):
+    """Bytes make no name of a case."""
+    return f"{len(value)}B" if isinstance(value, bytes) else str(value)
 
 
 def jpeg(width=60, height=40, colour="red", **options):
@@ -80,7 +86,7 @@ def test_content_decides(shared):
     (form(part("file", jpeg(), "a.jpg"))[:-6], FORM, 400, "bad_multipart"),
     (form(part("file", jpeg(), "a.jpg")), "multipart/form-data", 400, "bad_multipart"),
     (form(*[part("n", b"")] * 17), FORM, 400, "too_many_parts"),
-])
+], ids=named)
 def test_refused(shared, data, media, status, code):
     reply = upload(shared, data, media)
     assert (reply.status_code, reply.json()["code"]) == (status, code)
@@ -104,7 +110,7 @@ PAGE = b"<!DOCTYPE html><html><script>alert(1)</script></html>"
 
 
 @pytest.mark.parametrize("data", [PAGE, b"\n" + PAGE, b"%PDF-1.7\n" + jpeg(), b"BM" + b"\0" * 60,
-                                  b"II*\0" + b"\0" * 60, b"RIFF\x24\0\0\0WAVEfmt " + b"\0" * 30, b"", b"\xff\xd8"])
+                                  b"II*\0" + b"\0" * 60, b"RIFF\x24\0\0\0WAVEfmt " + b"\0" * 30, b"", b"\xff\xd8"], ids=named)
 def test_only_photos_are_photos(shared, data):
     reply = upload(shared, form(part("file", data, "a.jpg")), FORM)
     assert (reply.status_code, reply.json()["code"]) in [
@@ -302,6 +308,34 @@ def test_bytes_of_dropped_photos_go(world):
     names = {f.parent.name + f.name for f in blobs(world)}
     assert names == set(world.sql("select hash, thumb_hash from ticket.photo")[0])
     assert kept
+
+
+def test_bytes_no_row_ever_named_go(world):
+    """An upload that died between its bytes and its row leaves nothing for good."""
+    kept = attached(world, jpeg(500, 500, "green"))
+    assert upload(world, jpeg(90, 90, "navy")).status_code == 201
+    store = pathlib.Path(world.settings.values["data_dir"]) / "photos"
+    (store / "00").mkdir(exist_ok=True)
+    orphan, half = store / "00" / ("1" * 62), store / "00" / ".new-1"
+    for file in orphan, half:
+        file.write_bytes(b"x")
+        os.utime(file, (0, 0))
+    known = set(blobs(world)) - {orphan, half}
+    # A new job process begins with the first folder.
+    for child in world.server.children():
+        os.kill(child, signal.SIGKILL)
+    harness.wait_for(lambda: not orphan.exists() and not half.exists(), "the sweep of folder 00")
+    assert known == set(blobs(world))
+    assert kept
+
+
+def test_a_full_account_leaves_no_bytes(world):
+    for i in range(20):
+        assert upload(world, jpeg(20 + i, 20)).status_code == 201
+    before = set(blobs(world))
+    reply = upload(world, jpeg(300, 300, "black"))
+    assert (reply.status_code, reply.json()["code"]) == (409, "photo_quota")
+    assert set(blobs(world)) == before
 
 
 def test_nothing_is_left_in_the_worker(world):

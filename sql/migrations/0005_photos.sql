@@ -117,6 +117,26 @@ from ticket.comment c;
 comment on view ticket.comment_view is
 	'class: street. Comment: phones and ID numbers masked for all but staff, author and reporter.';
 
+create function ticket.unnamed_photos(p_hashes text[]) returns setof text
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+	s integer;
+	gone text[] := p_hashes;
+begin
+	-- The same picture may live on in any street.
+	for s in select x.id from grid.street x where gone <> '{}' order by x.id loop
+		perform core.enter_system(s);
+		gone := array(select distinct h from unnest(gone) h
+			where not exists (select from ticket.photo f where f.street_id = s and f.hash = h)
+				and not exists (select from ticket.photo f where f.street_id = s and f.thumb_hash = h));
+	end loop;
+	return query select unnest(gone);
+end
+$$;
+comment on function ticket.unnamed_photos(text[]) is
+	'Job: which of these hashes no row of any street names.';
+
 create function ticket.drop_photos(batch integer) returns table (hash text)
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -137,19 +157,12 @@ begin
 		select array_agg(h) into more from (select d.hash from d union select d.thumb_hash from d) u (h);
 		gone := gone || coalesce(more, '{}');
 	end loop;
-	-- The same picture may live on in any street.
-	for s in select x.id from grid.street x where gone <> '{}' order by x.id loop
-		perform core.enter_system(s);
-		gone := array(select distinct h from unnest(gone) h
-			where not exists (select from ticket.photo f where f.street_id = s and f.hash = h)
-				and not exists (select from ticket.photo f where f.street_id = s and f.thumb_hash = h));
-	end loop;
-	return query select unnest(gone);
+	return query select ticket.unnamed_photos(gone);
 end
 $$;
 comment on function ticket.drop_photos(integer) is
 	'Job: forgets photos nobody attached within a day; returns the hashes no row names any more, whose bytes may go. Bytes stored again meanwhile must stay: delete only files not touched within the hour.';
 
 grant select on ticket.photo, ticket.photo_view, ticket.comment_view to linli_app;
-grant execute on function ticket.add_photo(uuid, text, text, integer, integer, integer) to linli_app;
-grant execute on function ticket.drop_photos(integer) to linli_job;
+grant execute on function ticket.photo_quota(), ticket.add_photo(uuid, text, text, integer, integer, integer) to linli_app;
+grant execute on function ticket.drop_photos(integer), ticket.unnamed_photos(text[]) to linli_job;

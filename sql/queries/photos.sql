@@ -1,5 +1,12 @@
 -- Photos. Hooks: src/domain/photos.c.
 
+-- Asked before a picture is re-encoded and stored: bytes of an upload that is
+-- refused afterwards would only be in the way.
+-- helper: uploadRoom
+select core.must((select count(*) from ticket.photo f
+	where f.street_id = core.street() and f.uploader_id = core.actor()
+		and f.ticket_id is null) < ticket.photo_quota(), 409, 'photo_quota');
+
 -- Hook binds: photo_hash, thumb_hash, width, height, bytes, when the picture
 -- is re-encoded and stored.
 -- name: uploadPhoto
@@ -29,3 +36,7 @@ where p._street_id = :street::int and p._ticket_id = :id::uuid and p.id = :photo
 -- moment: delete only files not touched within the hour.
 -- helper: jobDropPhotos
 select hash from ticket.drop_photos(200);
+
+-- Bytes stored for an upload that then failed: hashes is what lies in a folder.
+-- helper: jobSweepPhotos
+select hash from ticket.unnamed_photos(:hashes::text[]) hash;

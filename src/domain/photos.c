@@ -10,6 +10,8 @@
 #include "linli.h"
 
 #define DROP_IDLE_SECONDS 3600
+/* One of the store's 256 folders at a time: all of them in an hour. */
+#define SWEEP_US ((int64_t)14 * 1000 * 1000)
 
 struct upload {
 	struct request *rq;
@@ -107,6 +109,15 @@ upload_done(void *arg_)
 	request_resume(rq);
 }
 
+/* The session holds and there is room: now it is worth the work. */
+static int
+upload_allowed(struct request *rq, PGresult *res)
+{
+	if (res && !offload(upload_work, upload_done, rq->hook_data))
+		return fail(rq, "overloaded");
+	return PENDING;
+}
+
 static int
 upload_before(struct request *rq)
 {
@@ -116,9 +127,8 @@ upload_before(struct request *rq)
 	u->why = find_file(u);
 	if (u->why)
 		return fail(rq, u->why);
-	if (!offload(upload_work, upload_done, u))
-		return fail(rq, "overloaded");
-	return PENDING;
+	rq->hook_data = u;
+	return request_query(rq, "uploadRoom", upload_allowed);
 }
 
 /* The row says which blob; no row, no photo. */
@@ -158,8 +168,40 @@ drop_bytes(const PGresult *res)
 		blob_delete(PQgetvalue(res, i, 0), DROP_IDLE_SECONDS);
 }
 
+static void
+add_hash(const char *hash, void *list)
+{
+	evbuffer_add_printf(list, "%s%s",
+			    evbuffer_get_length(list) > 1 ? "," : "", hash);
+}
+
+/* The next folder's old files as an array literal; NULL: not yet, or none. */
+static const char *
+sweep_hashes(void)
+{
+	static struct evbuffer *list;
+	static unsigned char folder;
+	static int64_t due_us;
+	int64_t now = monotonic_us();
+
+	if (now < due_us)
+		return NULL;
+	due_us = now + SWEEP_US;
+	list = list ? list : evbuffer_new();
+	evbuffer_drain(list, evbuffer_get_length(list));
+	evbuffer_add(list, "{", 1);
+	blob_each(folder++, DROP_IDLE_SECONDS, add_hash, list);
+	if (evbuffer_get_length(list) == 1)
+		return NULL;
+	evbuffer_add(list, "}", 2);
+	return (const char *)evbuffer_pullup(list, -1);
+}
+
 const struct job_hook photos_job_hooks[] = {
 	{ .query = "jobDropPhotos", .done = drop_bytes },
+	{ .query = "jobSweepPhotos",
+	  .bind = sweep_hashes,
+	  .done = drop_bytes },
 	{ 0 },
 };
 

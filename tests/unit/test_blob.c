@@ -200,6 +200,38 @@ test_at_once(void **state)
 	assert_int_equal(count, 50);
 }
 
+static void
+count_hash(const char *hash, void *seen)
+{
+	assert_int_equal(strlen(hash), 64);
+	++*(int *)seen;
+}
+
+/* Old files only, each once; what a crash left half-written goes. */
+static void
+test_each(void **state)
+{
+	char hash[65], *path;
+	unsigned first;
+	int seen = 0, fd;
+
+	(void)state;
+	assert_true(blob_put("abc", 3, hash));
+	assert_int_equal(sscanf(hash, "%2x", &first), 1);
+	path = arena_printf(a, "%s/photos/%.2s/.new-1", dir, hash);
+	fd = open(path, O_CREAT | O_WRONLY, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	blob_each((unsigned char)first, 3600, count_hash, &seen);
+	assert_int_equal(seen, 0);
+	assert_int_equal(access(path, F_OK), 0);
+	blob_each((unsigned char)first, 0, count_hash, &seen);
+	assert_int_equal(seen, 1);
+	assert_int_equal(access(path, F_OK), -1);
+	blob_each((unsigned char)(first + 1), 0, count_hash, &seen);
+	assert_int_equal(seen, 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -208,6 +240,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_put_open_delete), TEST(test_delete_idle), TEST(test_half_file),
 		TEST(test_names), TEST(test_no_room), TEST(test_at_once),
+		TEST(test_each),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
