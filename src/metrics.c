@@ -90,15 +90,17 @@ static void
 learn_jobs(void)
 {
 	const struct query *q;
+	const char **names = NULL;
+	size_t n = 0;
 
 	for (size_t i = 0; (q = query_at(i)); i++) {
 		if (!q->helper || strncmp(q->name, "job", 3) != 0)
 			continue;
-		metrics.job_names = xrealloc(metrics.job_names,
-					     (metrics.job_count + 1) *
-						     sizeof(*metrics.job_names));
-		metrics.job_names[metrics.job_count++] = q->name;
+		names = xrealloc(names, (n + 1) * sizeof(*names));
+		names[n++] = q->name;
 	}
+	metrics.job_names = names;
+	metrics.job_count = n;
 }
 
 static size_t

@@ -25,10 +25,12 @@ request_log(struct request *rq, int64_t us)
 			 rq->trace.parent);
 	n = log_begin(line, sizeof(line), LOG_INFO_, "request");
 	n += (size_t)snprintf(line + n, sizeof(line) - n,
-			      ",\"req\":\"%s\",\"trace\":\"%s\"%s,\"method\":\"%s\",\"op\":\"%s\","
+			      ",\"req\":\"%s\",\"trace\":\"%s\"%s,"
+			      "\"method\":\"%s\",\"op\":\"%s\","
 			      "\"status\":%d,\"from\":\"%s\"%s%s,"
 			      "\"db_ms\":%.2f,\"ms\":%.2f}",
-			      rq->id, rq->trace.id, parent, rq->method, rq->op ? rq->op->id : "-",
+			      rq->id, rq->trace.id, parent, rq->method,
+			      rq->op ? rq->op->id : "-",
 			      rq->status, rq->address, code, actor,
 			      (double)rq->db_us / 1000, (double)us / 1000);
 	if (n < sizeof(line))
