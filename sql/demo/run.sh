@@ -55,6 +55,10 @@ configure() {
 		database_jobs = "$pg user=linli_job"
 		keys_dir = "$home/keys"
 		data_dir = "$home/data"
+		# The demo is there to be tried hard, from one machine.
+		actor_per_minute = 0
+		address_per_minute = 0
+		max_connections_per_address = 0
 	END
 	give "$home/keys" "$home/data" "$home/linlid.conf"
 }
