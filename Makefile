@@ -37,6 +37,7 @@ help:
 	@echo 'make          build $(B)/linlid'
 	@echo 'make unit     only the C unit tests     make lint    only the lints'
 	@echo 'make deps     install what is missing   make format  clang-format the tree'
+	@echo 'make install  into PREFIX (/usr/local), below DESTDIR'
 	@echo 'make bench    measure                   make clean   remove build/'
 
 deps:
@@ -60,6 +61,23 @@ bench:
 	$(Q)sh .ci/deps bench
 	$(Q)$(MAKE) --no-print-directory -j all
 	$(Q)exec sh tests/bench/run.sh $(B)
+
+# DESTDIR and PREFIX as everywhere; settings that are there already stay.
+PREFIX := /usr/local
+SYSCONFDIR := /etc
+INSTALL := install -D
+install: all
+	$(Q)$(INSTALL) -m 755 $(B)/linlid $(DESTDIR)$(PREFIX)/bin/linlid
+	$(Q)$(INSTALL) -m 755 $(B)/linlid-image $(DESTDIR)$(PREFIX)/bin/linlid-image
+	$(Q)$(INSTALL) -m 644 sql/setup.sql $(DESTDIR)$(PREFIX)/share/linli/setup.sql
+	$(Q)$(INSTALL) -m 644 systemd/linlid.conf $(DESTDIR)$(PREFIX)/share/linli/linlid.conf
+	$(Q)$(INSTALL) -m 644 systemd/linli-dashboard.json $(DESTDIR)$(PREFIX)/share/linli/linli-dashboard.json
+	$(Q)$(INSTALL) -m 644 systemd/linlid.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/linlid.socket
+	$(Q)$(INSTALL) -m 644 systemd/linlid.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/linlid.conf
+	$(Q)sed 's#/usr/local/#$(PREFIX)/#; s#/etc/#$(SYSCONFDIR)/#' systemd/linlid.service > $(B)/linlid.service
+	$(Q)$(INSTALL) -m 644 $(B)/linlid.service $(DESTDIR)$(PREFIX)/lib/systemd/system/linlid.service
+	$(Q)test -e $(DESTDIR)$(SYSCONFDIR)/linli/linlid.conf || \
+	  $(INSTALL) -m 640 systemd/linlid.conf $(DESTDIR)$(SYSCONFDIR)/linli/linlid.conf
 
 format:
 	$(Q)clang-format -i $(wildcard src/*.[ch] src/domain/*.[ch] src/image/*.[ch] include/*.h tests/unit/*.c)
