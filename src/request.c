@@ -131,6 +131,12 @@ request_route(struct request *rq)
 	const char *target = evhttp_request_get_uri(rq->ev);
 	const char *why = NULL, *allow = NULL;
 
+	/* "OPTIONS *" asks about the server; the guard lets no other "*" in. */
+	if (strcmp(target, "*") == 0) {
+		reply_header(rq, "Allow", "GET, HEAD, POST, PUT, DELETE, "
+					  "OPTIONS");
+		return reply_empty(rq, 204);
+	}
 	if (!uri_parse(rq->arena, target, &rq->uri, &why))
 		return request_turn_away(rq, why);
 	switch (route_find(rq->worker->contract, rq->method, &rq->uri,

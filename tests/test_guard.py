@@ -143,6 +143,7 @@ LEGAL = {
     "close in a list": (get("Connection: x, Close\r\n") + GOOD, [200]),
     "values with tabs and UTF-8": (get("X: \ta \xe9\x82\xbb\t\r\nY:\r\n"), [200]),
     "OPTIONS": (get(method="OPTIONS") + GOOD, [204, 200]),
+    "OPTIONS of the server": (get(target="*", method="OPTIONS") + GOOD, [204, 200]),
     "TRACE": (get(method="TRACE") + GOOD, [405, 200]),
     "absolute-form": (get(target="http://linli.example/healthz") + GOOD, [200, 200]),
     "absolute-form with a query": (get(target="HTTPS://[::1]:80/v1/grids?limit=1") + GOOD, [401, 200]),

@@ -71,6 +71,8 @@ linlid() {
 load_demo() {
 	set -- sql/demo/[0-9]*.sql
 	psql="psql -X -q -v ON_ERROR_STOP=1"
+	# As the daemon's own connections: the functions keep their plans.
+	export PGOPTIONS="-c plan_cache_mode=force_generic_plan -c jit=off"
 	loaded=$($psql -At -d "$pg user=postgres" -c "select
 		shobj_description(oid, 'pg_database') from pg_database
 		where datname = current_database()")
