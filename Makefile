@@ -77,7 +77,7 @@ install: all
 	$(Q)sed 's#/usr/local/#$(PREFIX)/#; s#/etc/#$(SYSCONFDIR)/#' systemd/linlid.service > $(B)/linlid.service
 	$(Q)$(INSTALL) -m 644 $(B)/linlid.service $(DESTDIR)$(PREFIX)/lib/systemd/system/linlid.service
 	$(Q)test -e $(DESTDIR)$(SYSCONFDIR)/linli/linlid.conf || \
-	  $(INSTALL) -m 640 systemd/linlid.conf $(DESTDIR)$(SYSCONFDIR)/linli/linlid.conf
+	  $(INSTALL) -m 644 systemd/linlid.conf $(DESTDIR)$(SYSCONFDIR)/linli/linlid.conf
 
 format:
 	$(Q)clang-format -i $(wildcard src/*.[ch] src/domain/*.[ch] src/image/*.[ch] include/*.h tests/unit/*.c)

@@ -6,7 +6,7 @@
 
 struct listener {
 	int fd;
-	bool adopted;  /* systemd's */
+	bool adopted;  /* others hold it open too: systemd, or the next of us */
 	char url[160]; /* where clients reach it: http://127.0.0.1:8080 */
 };
 

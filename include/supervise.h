@@ -25,7 +25,7 @@ struct shared {
 	atomic_int draining;
 	int notify;    /* eventfd: a child's serving or ready has changed */
 	bool verified; /* the database agreed with the contract at start */
-	bool adopted;  /* the listening socket is systemd's and outlives us */
+	atomic_int adopted; /* the listening socket outlives us */
 	int worker_count;
 	struct slot job;
 	struct slot workers[64];

@@ -125,6 +125,8 @@ metrics_open(const struct contract *c, int workers)
 {
 	size_t n = (size_t)workers + 1;
 
+	free(metrics.codes);
+	free(metrics.job_names);
 	metrics = (struct metrics){ .slots = workers + 1,
 				    .begun_ms = clock_ms() };
 	memset(status_at, 0, sizeof(status_at));

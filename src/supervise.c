@@ -23,6 +23,7 @@
 #include "listen.h"
 #include "log.h"
 #include "metrics.h"
+#include "takeover.h"
 #include "text.h"
 #include "tls.h"
 
@@ -38,6 +39,7 @@ static struct {
 	int metrics_fd; /* -1 = none */
 	struct children children;
 	int signals; /* signalfd */
+	pid_t next;  /* who is to take over, 0 = nobody */
 	bool announced, stopping;
 	int64_t begun_us, kill_us;
 	int64_t watchdog_us, fed_us; /* 0 = none */
@@ -76,7 +78,8 @@ stop(int code)
 	super.code = code;
 	super.kill_us = monotonic_us() +
 			(config.drain_seconds + 5) * SECOND_US;
-	sd_notify(0, "STOPPING=1");
+	if (!super.next)
+		sd_notify(0, "STOPPING=1");
 	log_event(LOG_INFO_, "stopping", "finishing what is in flight");
 	atomic_store(&super.shared->draining, 1);
 	listen_quiesce(&super.listener);
@@ -107,6 +110,28 @@ reload(void)
 	sd_notify(0, "READY=1");
 }
 
+/* It serves on our socket: all we have left is what we began. */
+static void
+hand_over(void)
+{
+	super.listener.adopted = true;
+	atomic_store(&super.shared->adopted, 1);
+	sd_notifyf(0, "MAINPID=%d", (int)super.next);
+	stop(0);
+}
+
+static void
+reap(void)
+{
+	if (children_reap(&super.children, super.stopping))
+		stop(1);
+	if (!super.next || super.stopping || kill(super.next, 0) == 0)
+		return;
+	log_event(LOG_ERROR_, "takeover_failed",
+		  "process %d ended; all stays as it was", (int)super.next);
+	super.next = 0;
+}
+
 static void
 on_signals(void)
 {
@@ -114,10 +139,15 @@ on_signals(void)
 
 	while (read(super.signals, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGCHLD) {
-			if (children_reap(&super.children, super.stopping))
-				stop(1);
+			reap();
 		} else if (info.ssi_signo == SIGHUP) {
 			reload();
+		} else if (info.ssi_signo == SIGUSR2) {
+			if (!super.next && !super.stopping)
+				super.next = takeover_start(&super.listener);
+		} else if (info.ssi_signo == TAKEOVER_SIGNAL) {
+			if (super.next && (pid_t)info.ssi_pid == super.next)
+				hand_over();
 		} else if (super.stopping) {
 			/* Asked twice: end at once. */
 			super.code = 1;
@@ -151,6 +181,7 @@ announce(int64_t now)
 		return;
 	super.announced = true;
 	log_event(LOG_INFO_, "ready", "%s", super.listener.url);
+	takeover_tell();
 	sd_notify(0, "READY=1");
 }
 
@@ -215,6 +246,8 @@ open_signals(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR2);
+	sigaddset(&set, TAKEOVER_SIGNAL);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	super.signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (super.signals < 0)
@@ -258,10 +291,12 @@ int
 supervise(struct contract *contract, bool verified)
 {
 	uint64_t usec = 0;
+	bool inherited = takeover_open();
 
 	super.contract = contract;
 	super.begun_us = monotonic_us();
 	listen_open(config.listen, &super.listener);
+	super.listener.adopted &= !inherited;
 	super.metrics_fd = *config.metrics_listen
 				   ? listen_aside(config.metrics_listen)
 				   : -1;

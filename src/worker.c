@@ -186,7 +186,7 @@ drain_begin(evutil_socket_t sig, short what, void *arg)
 	w->draining = true;
 	w->drain_us = monotonic_us();
 	/* A socket of systemd's keeps what comes for the next of us. */
-	if (w->shared->adopted)
+	if (atomic_load(&w->shared->adopted))
 		stop_accepting(w);
 	timer(w, &tick, DRAIN_TICK_MS, drain_tick, EV_PERSIST);
 }

@@ -34,7 +34,7 @@ def parse(text):
             current = families[name] = Family(name, help_)
         elif line.startswith("# TYPE "):
             _, _, name, kind = line.split(" ")
-            assert name == current.name and kind in TYPES and not current.type, line
+            assert current and name == current.name and kind in TYPES and not current.type, line
             current.type = kind
         else:
             add(current, line)
@@ -48,7 +48,7 @@ def parse(text):
 
 def add(family, line):
     found = SAMPLE.fullmatch(line)
-    assert found and family.owns(found.group(1)), line
+    assert found and family and family.owns(found.group(1)), line
     labels = [(k, unescape(v)) for k, v in re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', found.group(2) or "")]
     key = (found.group(1), frozenset(labels))
     assert len(dict(labels)) == len(labels) and key not in family.samples, line
