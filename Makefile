@@ -110,13 +110,21 @@ $(B)/unit/%: tests/unit/%.c $(B)/liblinli.a
 	@echo "  TEST $@"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(B)/liblinli.a $(LDLIBS) -lcmocka
 
-build/openapi.json: openapi/bundle.py $(wildcard openapi/*.yaml)
+# A list that only changes when a file comes or goes, so that one that is
+# deleted leaves the binary too.
+CARRIED := $(wildcard openapi/*.yaml) $(EMBEDDED)
+build/carried: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CARRIED)' | cmp -s - $@ || echo '$(CARRIED)' > $@
+FORCE:
+
+build/openapi.json: build/carried openapi/bundle.py $(wildcard openapi/*.yaml)
 	@mkdir -p $(@D)
 	@echo "  YAML $@"
 	$(Q)/usr/bin/python3 openapi/bundle.py openapi > $@.tmp && mv $@.tmp $@
 
 # One assembler file carries all embedded files by .incbin (see embed.h).
-$(B)/embed.S: build/openapi.json $(EMBEDDED) Makefile
+$(B)/embed.S: build/openapi.json $(EMBEDDED) build/carried Makefile
 	@mkdir -p $(@D)
 	$(Q){ \
 	  echo '.section .rodata'; n=0; \
