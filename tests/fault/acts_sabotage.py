@@ -79,7 +79,7 @@ def early_ack(p):
     finally:
         harness.LINLID = right
         p.site.cluster.configure(commit_delay=0, commit_siblings=5)
-    must_find(s, "acknowledged, but there 0", "unknown")
+    must_find(s, "acknowledged, but there: 0", "unknown")
 
 
 def no_unique_key(p):
@@ -93,7 +93,7 @@ def no_unique_key(p):
             s.faults += 1
             s.sql("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"
                   " and usename = 'linli_app' order by random() limit 2", s.database)
-    must_find(s, "there 2 times", "2 rows")
+    must_find(s, "there: 2 times", "2 rows")
 
 
 def lazy_commit(p):
@@ -104,7 +104,7 @@ def lazy_commit(p):
             crash_twice(p, s)
     finally:
         p.site.cluster.configure(synchronous_commit="on", wal_writer_delay="200ms", wal_writer_flush_after="1MB")
-    must_find(s, "acknowledged, but there 0")
+    must_find(s, "acknowledged, but there: 0")
 
 
 ACTS = {"sabotage_early_ack": early_ack, "sabotage_no_unique_key": no_unique_key,

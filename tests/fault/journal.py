@@ -375,8 +375,6 @@ def read_requests(folder):
 
 def read_feed(folder, street):
     path = pathlib.Path(folder) / f"feed-{street}"
-    if not path.exists():
-        return []
     return [i for line in path.read_bytes().splitlines() for i in json.loads(line)["ids"]]
 
 

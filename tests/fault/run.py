@@ -59,10 +59,9 @@ class Programme:
     def report(self, name, findings, seconds):
         s = self.stage
         findings = findings + (s.findings if s else [])
-        tally = getattr(getattr(s, "oracle", None), "tally", {})
+        tally = s.tally if s else {}
         worst = f"{max(s.recoveries):.1f} s" if s and s.recoveries else "-"
-        row(name, s.faults if s else "-", sum(s.counts.values()) if s else "-", tally.get("yes", 0),
-            tally.get("no", 0), tally.get("unknown", 0), worst,
+        row(name, s.faults if s else "-", sum(s.counts.values()) if s else "-", *(tally.get(said, 0) for said in ("yes", "no", "unknown")), worst,
             ("ok" if not findings else "FAIL") + f" ({seconds:.0f} s)")
         for note in s.notes if s else []:
             print("    " + note)

@@ -2,6 +2,7 @@
 load with its journal, the feed's readers, a probe that times recoveries; at
 the end everything heals, settles and is compared."""
 
+import collections
 import contextlib
 import http.client
 import json
@@ -200,13 +201,13 @@ class Stage:
         self.probe.start()
         self.load = journal.Load(self.address, site.tokens, self.folder, seed, clients,
                                  processes, pace) if load else None
-        self.faults, self.counts, self.findings, self.notes = 0, {}, [], []
-        self.recoveries = []
+        self.faults, self.counts, self.findings, self.notes = 0, collections.Counter(), [], []
+        self.recoveries, self.tally = [], collections.Counter()
 
     def take_over(self, other):
         """What the stage before in the same act found."""
         self.faults, self.findings, self.notes = other.faults, other.findings, other.notes
-        self.recoveries = other.recoveries
+        self.recoveries, self.tally, self.counts = other.recoveries, other.tally, other.counts
 
     def sql(self, text, *args):
         return self.site.cluster.execute(self.database, text, *args)
@@ -244,7 +245,7 @@ class Stage:
 
     def settle(self):
         if self.load:
-            self.counts = self.load.stop()
+            self.counts.update(self.load.stop())
             self.findings += [name for name in self.counts if "client died" in name]
         self.ready()
         journal.settle(self.address, self.site.tokens, self.folder)
@@ -253,6 +254,7 @@ class Stage:
         self.probe.done.set()
         self.oracle = oracle.Oracle(self.sql, self.folder, self.data_dir, self.database)
         self.findings += self.oracle.check()
+        self.tally.update(self.oracle.tally)
 
     def ready(self):
         harness.wait_for(lambda: self.daemon.get("/readyz")[0] == 200, "readiness", 60)
