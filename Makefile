@@ -3,7 +3,8 @@
 # needs no edit here.
 
 SAN ?=
-B := build/$(if $(SAN),san,rel)
+FAULTS ?=
+B := build/$(if $(SAN),san,rel)$(if $(FAULTS),-faults)
 V ?=
 Q := $(if $(V),,@)
 
@@ -11,7 +12,7 @@ CC := gcc
 # -isystem for the libraries: their headers are not held to our warnings.
 PKGS := jansson libevent libevent_pthreads libevent_openssl libpq libjwt \
 	libsodium libcrypto libssl zlib libconfuse libsystemd libpcre2-8
-CPPFLAGS += -D_GNU_SOURCE -Iinclude \
+CPPFLAGS += -D_GNU_SOURCE -Iinclude $(if $(SAN)$(FAULTS),-DLINLI_FAULTS) \
 	$(patsubst -I%,-isystem %,$(shell pkg-config --cflags-only-I $(PKGS) 2>/dev/null))
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wmissing-prototypes -Werror
 CFLAGS += -std=c11 -g -fno-omit-frame-pointer -fstack-protector-strong $(WARN) \
@@ -26,7 +27,7 @@ OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out src/main.c,$(wildcard src/*.c src/do
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 EMBEDDED := $(wildcard sql/migrations/*.sql sql/queries/*.sql)
 
-.PHONY: all run check unit lint bench deps clean format help install
+.PHONY: all run check unit lint bench fault deps clean format help install
 .SECONDARY:
 
 all: $(B)/linlid $(B)/linlid-image
@@ -39,6 +40,7 @@ help:
 	@echo 'make deps     install what is missing   make format  clang-format the tree'
 	@echo 'make install  into PREFIX (/usr/local), below DESTDIR'
 	@echo 'make bench    measure                   make clean   remove build/'
+	@echo 'make fault    kill, cut and fill everything under load (SECONDS=60 KILLS=100)'
 
 deps:
 	$(Q)sh .ci/deps run
@@ -79,6 +81,14 @@ install: all
 	$(Q)test -e $(DESTDIR)$(SYSCONFDIR)/linli/linlid.conf || \
 	  $(INSTALL) -m 644 systemd/linlid.conf $(DESTDIR)$(SYSCONFDIR)/linli/linlid.conf
 
+KILLS ?= 100
+SECONDS ?= 60
+fault:
+	$(Q)sh .ci/deps fault
+	$(Q)$(MAKE) --no-print-directory -j FAULTS=1 all
+	$(Q)exec env LINLI_BUILD=build/rel-faults /usr/bin/python3 tests/fault/run.py \
+		--kills $(KILLS) --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ACTS)
+
 format:
 	$(Q)clang-format -i $(wildcard src/*.[ch] src/domain/*.[ch] src/image/*.[ch] include/*.h tests/unit/*.c)
 
@@ -110,13 +120,21 @@ $(B)/unit/%: tests/unit/%.c $(B)/liblinli.a
 	@echo "  TEST $@"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(B)/liblinli.a $(LDLIBS) -lcmocka
 
-build/openapi.json: openapi/bundle.py $(wildcard openapi/*.yaml)
+# A list that only changes when a file comes or goes, so that one that is
+# deleted leaves the binary too.
+CARRIED := $(wildcard openapi/*.yaml) $(EMBEDDED)
+build/carried: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CARRIED)' | cmp -s - $@ || echo '$(CARRIED)' > $@
+FORCE:
+
+build/openapi.json: build/carried openapi/bundle.py $(wildcard openapi/*.yaml)
 	@mkdir -p $(@D)
 	@echo "  YAML $@"
 	$(Q)/usr/bin/python3 openapi/bundle.py openapi > $@.tmp && mv $@.tmp $@
 
 # One assembler file carries all embedded files by .incbin (see embed.h).
-$(B)/embed.S: build/openapi.json $(EMBEDDED) Makefile
+$(B)/embed.S: build/openapi.json $(EMBEDDED) build/carried Makefile
 	@mkdir -p $(@D)
 	$(Q){ \
 	  echo '.section .rodata'; n=0; \

@@ -10,7 +10,7 @@
 const char *proxy_list_fault(const char *list);
 /* From now on these are trusted; list has no fault. */
 void proxy_trust(const char *list);
-/* peer: as evhttp names it, "" for a unix socket. */
+/* peer: as evhttp names it, "localhost" or "" for a unix socket. */
 bool proxy_trusted(const char *peer);
 /* The client's address in its usual spelling, "local" when it has none.
  * forwarded: all of X-Forwarded-For in its order, joined by commas, or NULL. */

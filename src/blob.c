@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "fault.h"
 #include "file.h"
 #include "text.h"
 
@@ -89,6 +90,7 @@ blob_put(const void *bytes, size_t len, char hash[65])
 	done = flock(dir, LOCK_EX) == 0 &&
 	       (present(dir, hash + 2, len) ||
 		file_write(dir, hash + 2, bytes, len, true));
+	fault_point("after_blob");
 	close(dir);
 	return done;
 }

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "fault.h"
 #include "log.h"
 #include "text.h"
 
@@ -27,6 +28,7 @@ db_pipe_send(struct db_conn *c, struct db_job *job)
 {
 	struct segment *s;
 
+	fault_point("before_send");
 	/* Without its Sync a segment is rolled back when we hang up, so a
 	 * failure up to there is "not executed". */
 	for (int i = 0; i < job->call_count; i++) {
@@ -35,6 +37,7 @@ db_pipe_send(struct db_conn *c, struct db_job *job)
 			return false;
 		}
 	}
+	fault_point("before_sync");
 	s = &c->ring[(c->head + c->count) % QUEUE_MAX];
 	s->job = job;
 	s->calls = job->call_count;
@@ -46,6 +49,7 @@ db_pipe_send(struct db_conn *c, struct db_job *job)
 		db_conn_flush(c);
 	else
 		db_conn_break(c);
+	fault_point("after_send");
 	return true;
 }
 
@@ -128,6 +132,7 @@ segment_done(struct db_conn *c)
 		PQclear(last);
 		last = NULL;
 	}
+	fault_point("before_reply");
 	if (s.job) {
 		db_deliver(s.job, outcome, last, error);
 	} else {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "arena.h"
+#include "fault.h"
 #include "text.h"
 
 int
@@ -122,7 +123,9 @@ file_write(int dir, const char *name, const void *bytes, size_t len,
 		abort();
 	hex_encode(temporary + strlen(".new-"), random, sizeof(random));
 	/* link() refuses an existing name where rename() replaces it. */
-	done = write_temporary(dir, temporary, bytes, len) &&
+	done = write_temporary(dir, temporary, bytes, len);
+	fault_point("before_rename");
+	done = done &&
 	       (replace ? renameat(dir, temporary, dir, name) :
 			  linkat(dir, temporary, dir, name, 0)) == 0 &&
 	       fsync(dir) == 0;

@@ -147,13 +147,19 @@ is_trusted(const struct address *a)
 	return false;
 }
 
+static bool
+is_local(const char *peer)
+{
+	return !*peer || strcmp(peer, "localhost") == 0;
+}
+
 bool
 proxy_trusted(const char *peer)
 {
 	struct address a;
 	bool four;
 
-	if (!*peer)
+	if (is_local(peer))
 		return trusted.local;
 	return trusted.count && address_read(peer, &a, &four) &&
 	       is_trusted(&a);
@@ -191,10 +197,10 @@ proxy_client(struct arena *a, const char *peer, const char *forwarded)
 	struct address client, hop;
 	bool known = false, four;
 
-	/* One of many, and as it should be. */
-	if (*peer && !end && *peer != ':')
-		return arena_strdup(a, peer);
-	if (*peer) {
+	if (!is_local(peer)) {
+		/* One of many, and as it should be. */
+		if (!end && *peer != ':')
+			return arena_strdup(a, peer);
 		known = address_read(peer, &client, &four);
 		if (!known) /* an interface behind it: fe80::1%eth0 */
 			return arena_strdup(a, peer);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "fault.h"
 #include "request_internal.h"
 #include "supervise.h"
 #include "text.h"
@@ -67,6 +68,7 @@ reply_send(struct request *rq, int status, const char *type,
 	rq->status = status;
 	rq->answered = true;
 	evhttp_send_reply(rq->ev, status, NULL, out);
+	fault_point("after_reply");
 	/* evhttp would read on while it writes, and drop the reply when it
 	 * finds that the client has closed its sending side. */
 	if (conn)

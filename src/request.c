@@ -82,7 +82,6 @@ client_address(struct request *rq)
 	char *peer = NULL;
 	ev_uint16_t port = 0;
 
-	/* A unix socket has no peer name; evhttp then leaves it empty. */
 	evhttp_connection_get_peer(rq->conn, &peer, &port);
 	if (!peer)
 		peer = "";

@@ -6,7 +6,6 @@
  * The headers are those of draft-ietf-httpapi-ratelimit-headers: a policy of
  * q requests in w seconds is the burst and the time it takes to come back.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "config.h"
@@ -69,22 +68,73 @@ take(struct request *rq, enum who who, const struct limit_rate *rate)
 			  rq->start_us);
 }
 
+/* printf would cost more than all the rest of the stage. */
+static char *
+add_text(char *at, const char *text)
+{
+	size_t n = strlen(text);
+
+	memcpy(at, text, n);
+	return at + n;
+}
+
+static char *
+add_number(char *at, long value)
+{
+	char digits[24];
+	size_t n = 0;
+
+	do
+		digits[n++] = (char)('0' + value % 10);
+	while ((value /= 10));
+	while (n)
+		*at++ = digits[--n];
+	return at;
+}
+
+/* "name";a=1;b=2 */
+static void
+write_item(char *at, enum who who, const char *a, long va, const char *b,
+	   long vb)
+{
+	static const char *const names[] = { "\"actor\"", "\"address\"",
+					     "\"login\"" };
+
+	at = add_number(add_text(add_text(at, names[who]), a), va);
+	at = add_number(add_text(at, b), vb);
+	*at = '\0';
+}
+
+/* It changes with the settings only. */
+static const char *
+policy(enum who who, const struct limit_rate *rate)
+{
+	static struct {
+		struct limit_rate rate;
+		char text[80];
+	} known[3];
+
+	if (known[who].rate.burst != rate->burst ||
+	    known[who].rate.interval_us != rate->interval_us) {
+		known[who].rate = *rate;
+		write_item(known[who].text, who, ";q=", rate->burst, ";w=",
+			   seconds(rate->burst * rate->interval_us));
+	}
+	return known[who].text;
+}
+
 static void
 tell(struct request *rq, enum who who, const struct limit_rate *rate,
      const struct limit_answer *a)
 {
-	static const char *const names[] = { "actor", "address", "login" };
-	char text[64];
+	char text[80];
 
-	snprintf(text, sizeof(text), "\"%s\";r=%ld;t=%ld", names[who], a->left,
-		 seconds(a->full_us));
+	write_item(text, who, ";r=", a->left, ";t=", seconds(a->full_us));
 	reply_header(rq, "RateLimit", text);
-	snprintf(text, sizeof(text), "\"%s\";q=%ld;w=%ld", names[who],
-		 rate->burst, seconds(rate->burst * rate->interval_us));
-	reply_header(rq, "RateLimit-Policy", text);
+	reply_header(rq, "RateLimit-Policy", policy(who, rate));
 	if (a->allowed)
 		return;
-	snprintf(text, sizeof(text), "%ld", seconds(a->wait_us));
+	*add_number(text, seconds(a->wait_us)) = '\0';
 	reply_header(rq, "Retry-After", text);
 }
 

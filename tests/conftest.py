@@ -63,6 +63,14 @@ class World:
                  " where datname = %s and pid <> pg_backend_pid()", self.database)
         harness.wait_for(lambda: len(self.backends() - old) == len(old), "as many new connections")
 
+    def settle(self):
+        """Until the change feed holds all that happened: it waits for every
+        older transaction, and the cluster's other databases have some too."""
+        mine, = self.sql("select pg_current_xact_id()::text")[0]
+        harness.wait_for(lambda: self.sql(
+            "select pg_snapshot_xmin(pg_current_snapshot()) > %s::xid8", mine)[0][0],
+            "older transactions to end")
+
     def close(self):
         try:
             code = self.server.stop()

@@ -168,7 +168,7 @@ class Server:
             if self.process.poll() is not None:
                 raise AssertionError("linlid ended: " + self.log.read_text(errors="replace")[-4000:])
             for entry in self.lines("ready"):
-                found = re.search(r"https?://\S+?:\d+", entry.get("message", ""))
+                found = re.search(r"https?://\S+?:\d+|unix:\S+", entry.get("message", ""))
                 if found:
                     return found.group(0)
             return None
@@ -269,10 +269,10 @@ def make_template(cluster, folder):
     (folder / "tokens.json").write_text(json.dumps(tokens))
 
 
-def make_site(folder):
+def make_site(folder, kind=Cluster):
     """Cluster, template, keys and tokens in a folder; what is there is used."""
     folder = pathlib.Path(folder)
-    cluster = Cluster(folder / "pg")
+    cluster = kind(folder / "pg")
     if not (folder / "tokens.json").exists():
         make_template(cluster, folder)
     return types.SimpleNamespace(cluster=cluster, folder=folder, keys=folder / "keys",

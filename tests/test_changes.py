@@ -77,7 +77,7 @@ def test_followers_miss_nothing_while_eight_write(world):
         w.start()
     for w in writers:
         w.join()
-    settled(world)
+    world.settle()
     for f in followers:
         f.done.set()
     for f in followers:
@@ -93,13 +93,6 @@ def test_followers_miss_nothing_while_eight_write(world):
     assert followers[-1].seen == []
     # and whoever begins at the beginning reads the same
     assert [e["id"] for e in feed(world.community)[0]] == visible(world, "community", "0")
-
-
-def settled(world):
-    """Until no transaction is left that the feed would wait for."""
-    mine, = world.sql("select pg_current_xact_id()::text")[0]
-    harness.wait_for(lambda: world.sql("select pg_snapshot_xmin(pg_current_snapshot()) > %s::xid8", mine)[0][0],
-                     "older transactions to end")
 
 
 def test_an_open_transaction_delays_and_loses_nothing(shared):
@@ -120,6 +113,7 @@ def test_an_open_transaction_delays_and_loses_nothing(shared):
         slow.commit()
         slow.close()
     assert waiting.seconds_since() < 3
+    shared.settle()
     got, after = feed(shared.street, head)
     assert [e["action"] for e in got] == ["early", "submit"] and got[1]["subject_id"] == late
     assert feed(shared.street, after)[0] == []
@@ -205,6 +199,7 @@ def test_head_then_list_then_follow_misses_nothing(shared):
     t = samples.ticket(shared)
     copy = {x["id"] for x in walk(shared.community, "/v1/tickets")}
     do(shared.lead, t, "accept")
+    shared.settle()
     got = [e["action"] for e in feed(shared.community, head)[0] if e["subject_id"] == t]
     assert t in copy and got == ["submit", "accept"]
 
@@ -214,6 +209,7 @@ def test_everybody_reads_as_much_as_they_may(shared):
     do(shared.lead, t, "accept")
     shared.lead.get(f"/v1/tickets/{t}/contact")
     do(shared.lead, t, "escalate", note="请社区看看")
+    shared.settle()
     of = lambda person: [e for e in feed(getattr(shared, person))[0] if e["subject_id"] == t]
     everything = ["submit", "accept", "contact_viewed", "escalate"]
     for person in ("lead", "lead2", "lead_general", "community", "street"):

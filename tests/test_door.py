@@ -10,6 +10,7 @@ import json
 import os
 import re
 import signal
+import socket
 import time
 
 import PIL.Image
@@ -203,6 +204,21 @@ def test_forwarded_for_of_a_trusted_proxy(door):
               for i in range(4)]
     assert forged == [401, 401, 429, 429]
     assert ask(world, headers={"X-Forwarded-For": "192.0.2.2"}).status == 401
+
+
+@pytest.mark.parametrize("trusted, client", [("unix", "198.51.100.7"), ("127.0.0.1", "local")])
+def test_a_proxy_on_a_unix_socket(door, site, trusted, client):
+    path = f"{site.folder}/{trusted[:4]}.sock"
+    world = door(listen="unix:" + path, trusted_proxies=trusted, address_per_minute=1, address_burst=2)
+    statuses = []
+    for _ in range(3):
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as s:
+            s.connect(path)
+            s.sendall(b"GET /v1/me HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 198.51.100.7\r\nConnection: close\r\n\r\n")
+            statuses.append(s.recv(1000).split()[1])
+    assert statuses == [b"401", b"401", b"429"]
+    harness.wait_for(lambda: len(world.server.lines("request")) == 3, "the log")
+    assert {e["from"] for e in world.server.lines("request")} == {client}
 
 
 def test_sessions_remember_the_clients_address(door):

@@ -94,6 +94,7 @@ def test_who_may_add_a_grid(shared):
                          ({"parent_id": A}, "grid_kind_mismatch"),
                          ({"compound_id": FAR}, "compound_not_found")]:
         assert create(shared.community, 422, **fields) == code, fields
+    shared.settle()
     assert "create" in [e["action"] for e in feed(shared.resident)[0] if e["subject_id"] == made["id"]]
 
 
@@ -189,6 +190,7 @@ def test_a_lead_from_tomorrow_and_one_whose_time_is_over(world):
     assert reply.status_code == 201 and not reply.json()["active"]
     newcomer = sign_in(world, "newcomer", "grid_lead", ttl=300000)
     t = samples.ticket(world)
+    world.settle()
     for lead in (newcomer, world.lead_ended):
         assert lead.get(f"/v1/tickets/{t}").status_code == 404
         assert do(lead, t, "accept", 404) == "not_found"
@@ -208,6 +210,7 @@ def test_a_lead_of_a_grid_and_of_one_within_it_sees_each_thing_once(world):
     for query in ({}, {"status": "submitted"}, {"updated_after": "2020-01-01T00:00:00Z"}, {"under": GENERAL}):
         assert sorted(x["id"] for x in walk(lead, "/v1/tickets", **query)) == sorted([here, next_door]), query
     assert lead.get("/v1/tickets/summary").json()["total"] == 2
+    world.settle()
     assert sorted(e["subject_id"] for e in feed(lead)[0] if e["subject"] == "ticket") == sorted([here, next_door])
     assert lead.get(f"/v1/tickets/{elsewhere}").status_code == 404
 

@@ -34,6 +34,7 @@ def test_everybody_of_the_fixture_is_in_the_table():
 @pytest.fixture(scope="module")
 def planted(shared):
     shared.plants = plant_module.plant_all(shared)
+    shared.settle()
     return shared
 
 
@@ -183,6 +184,7 @@ def test_counts_are_of_what_one_sees(planted, name):
 
 @everybody
 def test_the_feed_tells_of_visible_tickets_only(planted, name):
+    planted.settle()
     seen, after = set(), None
     while True:
         page = getattr(planted, name).get("/v1/changes", params={"limit": 100, **({"after": after} if after else {})})
@@ -377,6 +379,7 @@ def test_a_handed_over_ticket_leaves_its_old_grid(planted):
     assert planted.lead.get(f"/v1/tickets/{ticket}").content == unknown
     assert planted.lead_next.get(f"/v1/tickets/{ticket}").status_code == 200
     assert "zzhandoverzz" in planted.lead_next.get(f"/v1/tickets/{ticket}/events").text
+    planted.settle()
     after, left = None, []
     while True:
         page = planted.lead.get("/v1/changes", params={"limit": 100, **({"after": after} if after else {})})

@@ -180,6 +180,7 @@ def check_everyones_view(yard, t):
     assert not seen["mine"] and all(seen[f] is None for f in HIDDEN)
     assert (seen["stars"], seen["support_count"], seen["thank_count"], seen["comment_count"]) == (5, 95, 60, 12)
     texts = [stranger.get(f"/v1/tickets{p}").text for p in ("", f"/{t}", f"/{t}/comments", f"/{t}/events")]
+    world.settle()
     texts.append(str(feed(stranger)[0]))
     for secret in secrets:
         assert not [x[:80] for x in texts if secret in x], secret

@@ -42,6 +42,7 @@ def test_each_of_a_merged_family_of_five_gets_a_reply(shared, family):
     assert do(reporters[0], ids[0], "withdraw", 409) == "others_joined"
     assert do(reporters[1], ids[1], "withdraw", 409) == "wrong_state"
     loop(shared, ids[0], "五户的事一起办好了，请拨13911112222")
+    shared.settle()
     for reporter, t in zip(reporters, ids):
         seen = read(reporter, t)
         assert (seen["status"], seen["reply"]) == ("replied", "五户的事一起办好了，请拨13911112222")
@@ -157,6 +158,7 @@ def test_transfer_to_the_neighbouring_grid(shared):
     for path in ("", "/comments", "/events", "/photos", "/contact"):
         assert shared.lead.get(f"/v1/tickets/{t}{path}").status_code == 404
     assert do(shared.lead, t, "accept", 404) == "not_found"
+    shared.settle()
     left = [e for e in feed(shared.lead, start)[0] if e["subject_id"] == t]
     assert [(e["action"], e["data"]) for e in left] == [("handed_over", None)]
 
@@ -313,6 +315,7 @@ def test_edited_while_nobody_took_it_up(shared):
     # no longer public: gone for the neighbours, with its past
     for part in ("", "/events", "/comments", f"/photos/{pictures[0]}"):
         assert shared.resident2.get(path + part).status_code == 404
+    shared.settle()
     assert t not in str(feed(shared.resident2)[0])
     stale = shared.resident.put(path, body, headers={"If-Match": tag})
     assert (stale.status_code, stale.json()["code"]) == (412, "version_conflict")

@@ -93,6 +93,8 @@ test_unix_sockets(void **state)
 	proxy_trust("unix");
 	expect("", "203.0.113.5, 198.51.100.7", "198.51.100.7");
 	expect("", NULL, "local");
+	expect("localhost", "203.0.113.5, 198.51.100.7", "198.51.100.7");
+	expect("localhost", NULL, "local");
 	expect("127.0.0.1", "198.51.100.7", "127.0.0.1");
 }
 

@@ -1,0 +1,28 @@
+/* Named points at which a test build ends abruptly, as by kill -9; nothing at
+ * all in a build for use. FAULT=name:n dies at a process' n-th pass of the
+ * point; with FAULT_ARM=path only when that file is there, which it takes
+ * away, so that one crash happens and not one a restart. */
+#ifndef LINLI_FAULT_H
+#define LINLI_FAULT_H
+#ifdef LINLI_FAULTS
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static inline void
+fault_point(const char *name)
+{
+	static long passes;
+	const char *wanted = getenv("FAULT"), *arm = getenv("FAULT_ARM");
+	size_t n = strlen(name);
+
+	if (!wanted || strncmp(wanted, name, n) != 0 || wanted[n] != ':' ||
+	    ++passes < atol(wanted + n + 1))
+		return;
+	if (!arm || unlink(arm) == 0)
+		_exit(137);
+}
+#else
+#define fault_point(name) ((void)0)
+#endif
+#endif

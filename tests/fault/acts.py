@@ -1,0 +1,11 @@
+"""The acts of the programme, by name; each takes the programme and returns
+findings of its own, if any."""
+
+import acts_database
+import acts_limits
+import acts_points
+import acts_process
+import acts_sabotage
+
+ACTS = {**acts_process.ACTS, **acts_database.ACTS, **acts_limits.ACTS,
+        **acts_points.ACTS, **acts_sabotage.ACTS}

@@ -1,0 +1,312 @@
+"""Something runs out: connections, locks, disk, descriptors, memory; and
+clients that are slow or many."""
+
+import contextlib
+import os
+import pathlib
+import re
+import resource
+import socket
+import subprocess
+import threading
+import time
+
+import psycopg2
+
+import harness
+import journal
+import samples
+import stage
+
+DATABASE_LIMIT = 30
+
+
+def percentile(values, share):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(len(values) * share))] if values else 0
+
+
+def timed(s, path, person="lead", seconds=2, threads=4):
+    """(status, seconds) of as many GETs as fit, on keep-alive connections."""
+    seen, end = [], time.monotonic() + seconds
+
+    def run():
+        wire = journal.Wire(s.address)
+        while time.monotonic() < end:
+            begin = time.monotonic()
+            status, _, _ = wire("GET", path, None, {"Authorization": "Bearer " + s.site.tokens[person]})
+            seen.append((status, time.monotonic() - begin))
+    running = [threading.Thread(target=run) for _ in range(threads)]
+    for t in running:
+        t.start()
+    for t in running:
+        t.join()
+    return seen
+
+
+def p99_ms(seen):
+    return percentile([t for s, t in seen if s == 200], 0.99) * 1000
+
+
+# Of the database -----------------------------------------------------------------
+
+def no_connections(p):
+    """Somebody else holds all of PostgreSQL's connections."""
+    with p.act() as s:
+        time.sleep(2)
+        held = []
+        s.faults += 1
+        end = time.monotonic() + 8
+        while time.monotonic() < end:
+            s.sql("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"
+                  " and usename in ('linli_app', 'linli_job')", s.database)
+            with contextlib.suppress(psycopg2.OperationalError):
+                while True:
+                    held.append(psycopg2.connect(s.site.cluster.conninfo(s.database, "linli_app")))
+            if s.daemon.get("/readyz")[0] == 503:
+                break
+        seen = timed(s, "/v1/me", seconds=2)
+        worst = max(t for _, t in seen)
+        s.expect({st for st, _ in seen} <= {503}, f"without connections: {({st for st, _ in seen})}")
+        s.expect(worst < 5, f"a 503 took {worst:.1f} s")
+        s.note(f"without connections: {len(seen)} answers, all 503, the slowest after {worst:.2f} s")
+        for c in held:
+            c.close()
+        s.await_recovery(time.monotonic(), DATABASE_LIMIT)
+
+
+def locked(p):
+    """LOCK TABLE ticket.ticket: what touches no ticket still answers."""
+    with p.act() as s:
+        base = p99_ms(timed(s, "/v1/me"))
+        c = s.site.cluster.connect(s.database)
+        c.autocommit = False
+        with c.cursor() as cur:
+            cur.execute("lock table ticket.ticket in access exclusive mode")
+        s.faults += 1
+        time.sleep(2)
+        seen = timed(s, "/v1/me", seconds=6)
+        good = sum(st == 200 for st, _ in seen)
+        bad = sorted({st for st, _ in seen if st != 200}, key=str)
+        worst = max(t for _, t in seen)
+        s.note(f"/v1/me: p99 {base:.0f} ms; while tickets were locked {p99_ms(seen):.0f} ms, {good} good,"
+               f" {len(seen) - good} of {bad}, the slowest {worst:.1f} s")
+        s.expect(good >= 0.9 * len(seen), "a locked table keeps requests from answering that do not use it")
+        c.rollback()
+        c.close()
+        s.await_recovery(time.monotonic(), 10)
+
+
+# Of the disk ---------------------------------------------------------------------
+
+@contextlib.contextmanager
+def small_disk(folder, size):
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(folder):
+    """All the room there is left; the file that takes it."""
+    path = folder / "filler"
+    with open(path, "ab", buffering=0) as f, contextlib.suppress(OSError):
+        while True:
+            f.write(b"\0" * 65536)
+    with open(path, "ab", buffering=0) as f, contextlib.suppress(OSError):
+        while True:
+            f.write(b"\0" * 512)
+    return path
+
+
+def photo_disk_full(p):
+    with small_disk(p.act_folder.parent / "photos", "4m") as disk:
+        with p.act(data_dir=str(disk)) as s:
+            time.sleep(3)
+            s.faults += 1
+            filler = fill(disk)
+            time.sleep(3)
+            filler.unlink()
+            since = time.monotonic()
+            harness.wait_for(lambda: upload(s) == 201, "a photo after there is room")
+            s.recoveries.append(time.monotonic() - since)
+        refused = sum(n for name, n in s.counts.items() if "storage_unavailable" in name)
+        s.expect(refused > 0, "no upload met the full disk")
+        s.note(f"{refused} uploads refused")
+        left = [f for f in disk.rglob(".new-*")]
+        s.expect(not left, f"half-written files are left: {left}")
+
+
+def upload(s):
+    body, media = samples.upload_body(samples.png(16, 16, os.urandom(3)))
+    return journal.Wire(s.address)("POST", "/v1/photos", body, {
+        "Authorization": "Bearer " + s.site.tokens["street"], "Content-Type": media})[0]
+
+
+def database_disk_full(p):
+    """No room for the WAL: PostgreSQL panics, and comes back when there is."""
+    before = p.site
+    with small_disk(p.act_folder.parent / "pgdisk", "400m") as disk:
+        os.chmod(disk, 0o755)
+        p.site = harness.make_site(disk, stage.DurableCluster)
+        try:
+            with p.act() as s:
+                time.sleep(3)
+                s.faults += 1
+                filler = fill(disk)
+                end = time.monotonic() + 20
+                while time.monotonic() < end and s.daemon.get("/readyz")[0] == 200:
+                    time.sleep(0.2)
+                time.sleep(1)
+                s.expect(s.daemon.get("/healthz")[0] == 200, "/healthz does not depend on the database")
+                filler.unlink()
+                if not p.site.cluster.running():
+                    s.note("PostgreSQL went down, as it does without room for its WAL")
+                    p.site.cluster.pg_ctl("-m", "immediate", "stop", check=False)
+                    p.site.cluster.begin()
+                s.await_recovery(time.monotonic(), DATABASE_LIMIT)
+        finally:
+            p.site.cluster.halt()
+            p.site = before
+
+
+# Of the process ------------------------------------------------------------------
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def set_limit(pid, which, soft):
+    hard = resource.prlimit(pid, which)[1]
+    resource.prlimit(pid, which, (soft, hard))
+
+
+def descriptors(p):
+    """Workers with room for a few files: accepting pauses without a spin."""
+    with p.act(clients=10) as s:
+        time.sleep(1)
+        workers = [pid for name, pid in s.daemon.named().items() if name.startswith("worker")]
+        for pid in workers:
+            set_limit(pid, resource.RLIMIT_NOFILE, 48)
+        s.faults += 1
+        crowd = []
+        for _ in range(200):
+            with contextlib.suppress(OSError):
+                crowd.append(socket.create_connection(s.address, 2))
+        before = [cpu_seconds(pid) for pid in workers]
+        time.sleep(3)
+        used = max(cpu_seconds(pid) - b for pid, b in zip(workers, before)) / 3
+        s.note(f"out of descriptors a worker used {used:.0%} of a processor")
+        for c in crowd:
+            c.close()
+        for pid in workers:
+            set_limit(pid, resource.RLIMIT_NOFILE, resource.prlimit(pid, resource.RLIMIT_NOFILE)[1])
+        s.expect("accept_failed" in s.daemon.log_text(), "nobody ran out of descriptors")
+        s.expect(used < 0.5, f"out of descriptors a worker spins: {used:.0%}")
+        s.await_recovery(time.monotonic(), 5)
+
+
+def memory(p):
+    """Workers that may not grow: one that is refused memory dies and is replaced."""
+    with p.act() as s:
+        for _ in range(max(1, p.options.seconds // 10)):
+            time.sleep(1)
+            pid = s.daemon.pid("worker")
+            size = int(re.search(r"VmSize:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text()).group(1))
+            set_limit(pid, resource.RLIMIT_AS, size * 1024 + 65536)
+            s.faults += 1
+            since = time.monotonic()
+            end = since + 5
+            while time.monotonic() < end and pid in s.daemon.children():
+                upload(s)
+            with contextlib.suppress(ProcessLookupError, OSError):
+                set_limit(pid, resource.RLIMIT_AS, resource.RLIM_INFINITY)
+            s.await_recovery(since, 5)
+        died = s.daemon.log_text().count('"child_died"')
+        s.note(f"{s.faults} times short of memory, {died} workers died of it")
+
+
+# Of the clients' number -------------------------------------------------------------
+
+class Crowd:
+    """Connections that are open and say little or nothing."""
+
+    def __init__(self, address, count, data=b""):
+        self.sockets = []
+        for i in range(count):
+            # Of many addresses: each may hold only so many.
+            c = socket.socket()
+            c.bind((f"127.0.{1 + i // 500}.1", 0))
+            c.connect(address)
+            if data:
+                c.sendall(data)
+            self.sockets.append(c)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for c in self.sockets:
+            c.close()
+
+
+def slow_clients(p):
+    """1,000 clients who send a byte now and then: everybody else hardly notices."""
+    with p.act(load=False, head_timeout_s=10) as s:
+        timed(s, "/v1/me", seconds=1)
+        base = p99_ms(timed(s, "/v1/me", seconds=5))
+        before = s.resident_bytes()
+        with Crowd(s.address, 1000, b"GET /v1/me HTTP/1.1\r\nHost: x\r\n") as crowd:
+            s.faults += 1000
+            stop = threading.Event()
+
+            def drip():
+                while not stop.wait(0.5):
+                    for c in crowd.sockets:
+                        with contextlib.suppress(OSError):
+                            c.send(b"X")
+            dripping = threading.Thread(target=drip)
+            dripping.start()
+            during = p99_ms(timed(s, "/v1/me", seconds=6))
+            grown = s.resident_bytes() - before
+            end, begun = time.monotonic() + 30, time.monotonic()
+            while time.monotonic() < end and any(open_(c) for c in crowd.sockets):
+                time.sleep(0.5)
+            stop.set()
+            dripping.join()
+            s.expect(not any(open_(c) for c in crowd.sockets), "slow clients are let go after head_timeout_s")
+        s.note(f"p99 {base:.1f} ms alone, {during:.1f} ms beside 1,000 slow clients ({during / base:.1f}-fold);"
+               f" {grown // 1024} KiB more memory; all let go {time.monotonic() - begun + 6:.0f} s after they came")
+
+
+def open_(c):
+    try:
+        c.setblocking(False)
+        return c.recv(4096, socket.MSG_PEEK) != b"" and False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
+def idle_clients(p):
+    """10,000 idle connections: memory bounded, normal clients well."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    with p.act(load=False, max_connections=20000) as s:
+        timed(s, "/v1/me", seconds=1)
+        base = p99_ms(timed(s, "/v1/me", seconds=3))
+        before = s.resident_bytes()
+        with Crowd(s.address, 10000):
+            s.faults += 10000
+            during = p99_ms(timed(s, "/v1/me", seconds=3))
+            grown = s.resident_bytes() - before
+        s.note(f"10,000 idle connections: {grown / 10000 / 1024:.1f} KiB each, {s.resident_bytes() >> 20} MiB in all;"
+               f" p99 {base:.1f} → {during:.1f} ms")
+        s.expect(grown < 10000 * 32 * 1024, f"an idle connection costs {grown / 10000:.0f} bytes")
+
+
+ACTS = {f.__name__: f for f in (no_connections, locked, photo_disk_full, database_disk_full, descriptors,
+                                memory, slow_clients, idle_clients)}
