@@ -79,7 +79,9 @@ db_params_new(const char *conninfo, long statement_timeout_ms)
 	const char *const table[][2] = {
 		{ "application_name", "linlid" },
 		{ "connect_timeout", "3" }, /* of the synchronous connect */
-		{ "tcp_user_timeout", "10000" },
+		/* A network that swallows packets is found out before those
+		 * who wait have waited 5 s. */
+		{ "tcp_user_timeout", "4000" },
 		{ "keepalives_idle", "10" },
 		{ "keepalives_interval", "5" },
 		{ "keepalives_count", "3" },

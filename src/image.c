@@ -200,8 +200,8 @@ verdict(int code)
 	case 4:
 	case -1:
 		return "photo_damaged";
-	default:
-		return "internal_error";
+	default: /* it found no room to work in */
+		return "overloaded";
 	}
 }
 
@@ -209,7 +209,7 @@ const char *
 image_convert(const void *bytes, size_t len, long max_pixels,
 	      struct image *out)
 {
-	const char *why = "internal_error";
+	const char *why = "overloaded"; /* no descriptor, no memory */
 	int fds[COUNT] = {-1, -1, -1, -1, -1, -1};
 	pid_t pid = -1;
 

@@ -3,9 +3,10 @@ findings of its own, if any."""
 
 import acts_database
 import acts_limits
+import acts_network
 import acts_points
 import acts_process
 import acts_sabotage
 
 ACTS = {**acts_process.ACTS, **acts_database.ACTS, **acts_limits.ACTS,
-        **acts_points.ACTS, **acts_sabotage.ACTS}
+        **acts_network.ACTS, **acts_points.ACTS, **acts_sabotage.ACTS}

@@ -62,14 +62,14 @@ def no_connections(p):
                   " and usename in ('linli_app', 'linli_job')", s.database)
             with contextlib.suppress(psycopg2.OperationalError):
                 while True:
-                    held.append(psycopg2.connect(s.site.cluster.conninfo(s.database, "linli_app")))
-            if s.daemon.get("/readyz")[0] == 503:
+                    held.append(psycopg2.connect(s.site.cluster.conninfo(s.database, "linli_owner")))
+            if not s.site.cluster.backends(s.database):
                 break
         seen = timed(s, "/v1/me", seconds=2)
         worst = max(t for _, t in seen)
         s.expect({st for st, _ in seen} <= {503}, f"without connections: {({st for st, _ in seen})}")
         s.expect(worst < 5, f"a 503 took {worst:.1f} s")
-        s.note(f"without connections: {len(seen)} answers, all 503, the slowest after {worst:.2f} s")
+        s.note(f"without connections: {len(seen)} answers, the slowest after {worst:.2f} s")
         for c in held:
             c.close()
         s.await_recovery(time.monotonic(), DATABASE_LIMIT)
@@ -137,6 +137,13 @@ def photo_disk_full(p):
         s.note(f"{refused} uploads refused")
         left = [f for f in disk.rglob(".new-*")]
         s.expect(not left, f"half-written files are left: {left}")
+
+
+def begin_upload(s, crowd, size):
+    """All but the last bytes of a large one; it waits in the worker's memory."""
+    c = crowd.enter_context(socket.create_connection(s.address, 2))
+    c.sendall(b"POST /v1/photos HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nAuthorization: Bearer "
+              + s.site.tokens["street"].encode() + b"\r\nContent-Length: %d\r\n\r\n" % (size + 9) + b"x" * size)
 
 
 def upload(s):
@@ -219,9 +226,11 @@ def memory(p):
             set_limit(pid, resource.RLIMIT_AS, size * 1024 + 65536)
             s.faults += 1
             since = time.monotonic()
-            end = since + 5
-            while time.monotonic() < end and pid in s.daemon.children():
-                upload(s)
+            with contextlib.ExitStack() as crowd:
+                for _ in range(24):
+                    with contextlib.suppress(OSError):
+                        begin_upload(s, crowd, 8 << 20)
+                time.sleep(1)
             with contextlib.suppress(ProcessLookupError, OSError):
                 set_limit(pid, resource.RLIMIT_AS, resource.RLIM_INFINITY)
             s.await_recovery(since, 5)

@@ -86,7 +86,7 @@ def no_unique_key(p):
     """A database whose idempotency keys are not unique."""
     database = p.site.cluster.fresh()
     p.site.cluster.execute(database, NO_UNIQUE)
-    with p.act(database=database) as s:
+    with p.act(existing=database) as s:
         end = time.monotonic() + 4
         while time.monotonic() < end:
             time.sleep(0.2)

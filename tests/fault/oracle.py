@@ -123,7 +123,7 @@ class Oracle:
                 self.find("refused, but there", times, "times:", r["op"], r["key"], r["codes"])
             elif said == "unknown" and times not in (0, 1, None):
                 self.find("unknown, and there", times, "times:", r["op"], r["key"])
-        if not self.tally["yes"]:
+        if self.requests and not self.tally["yes"]:
             self.find("the journals hold no acknowledged request: nothing was tested")
 
     @staticmethod

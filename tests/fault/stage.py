@@ -40,10 +40,10 @@ class DurableCluster(harness.Cluster):
             raise RuntimeError(done.stdout)
         return done
 
-    def begin(self, check=True, prefix=()):
+    def begin(self, check=True, prefix=(), options=""):
         with contextlib.suppress(FileNotFoundError):
             os.chmod(self.folder / "log", 0o666)
-        return self.pg_ctl("-l", str(self.folder / "log"), "-o", f"-k '{self.socket}'", "start",
+        return self.pg_ctl("-l", str(self.folder / "log"), "-o", f"-k '{self.socket}' {options}", "start",
                            check=check, prefix=prefix)
 
     def crash(self):
@@ -187,13 +187,14 @@ class Stage:
     """with Stage(site, folder, seed) as s: … ; s.findings afterwards."""
 
     def __init__(self, site, folder, seed, clients=50, processes=4, pace=0.05, env=None, load=True,
-                 command=(), host="127.0.0.1", database=None, **settings):
+                 command=(), host="127.0.0.1", existing=None, **settings):
         self.site, self.folder = site, pathlib.Path(folder)
         self.folder.mkdir(parents=True)
         self.random = random.Random(seed)
-        self.database = database or site.cluster.fresh()
-        self.settings = harness.Settings(self.folder, site.cluster, self.database, site.keys, **{
-            "listen": f"{host}:{free_port()}", **settings})
+        self.database = existing or site.cluster.fresh()
+        self.settings = harness.Settings(self.folder, site.cluster, self.database, site.keys)
+        self.settings.values.update(listen=f"{host}:{free_port()}", **settings)
+        self.settings.write()
         self.data_dir = self.settings.values["data_dir"]
         self.daemon = Daemon(self.settings, self.folder, env, command)
         self.address = (host, self.daemon.port)
