@@ -318,6 +318,7 @@ class Notified:
     def wait(self, wanted):
         while True:
             lines = self.socket.recv(4096).decode().split("\n")
+            assert "STOPPING=1" not in lines or wanted == "STOPPING=1"
             if any(line.startswith(wanted) for line in lines):
                 return lines
 
