@@ -61,15 +61,24 @@ db_take(struct db_job *job)
 	return res;
 }
 
+/* Behind a statement that waits for a lock, or just takes long, nobody else is
+ * queued: it must not hold up those that have nothing to do with it. */
+static bool
+is_slow(const struct db_conn *c, int64_t now)
+{
+	return c->count > 0 && now > c->head_since_us + SLOW_US;
+}
+
 static struct db_conn *
 shortest_queue(struct db_pool *p)
 {
+	int64_t now = monotonic_us();
 	struct db_conn *best = NULL;
 
 	for (int i = 0; i < p->count; i++) {
 		struct db_conn *c = &p->conns[i];
 
-		if (c->state == CONN_READY && !c->broken &&
+		if (c->state == CONN_READY && !c->broken && !is_slow(c, now) &&
 		    c->count < (best ? best->count : QUEUE_MAX))
 			best = c;
 	}
@@ -95,6 +104,19 @@ send_somewhere(struct db_pool *p, struct db_job *job)
 	return false;
 }
 
+/* Not when all queues are just full. */
+static bool
+may_wait(const struct db_pool *p)
+{
+	int64_t now = monotonic_us();
+
+	for (int i = 0; i < p->count; i++)
+		if (p->conns[i].state == CONN_READY &&
+		    !is_slow(&p->conns[i], now))
+			return false;
+	return true;
+}
+
 void
 db_submit(struct db_pool *p, struct db_job *job)
 {
@@ -103,7 +125,7 @@ db_submit(struct db_pool *p, struct db_job *job)
 	job->deadline_us = job->start_us +
 		(job->timeout_us ? job->timeout_us : p->timeout_us);
 	if (!send_somewhere(p, job)) {
-		if (p->ready == 0 && p->waiting.count < WAIT_MAX)
+		if (may_wait(p) && p->waiting.count < WAIT_MAX)
 			db_list_push(&p->waiting, job);
 		else
 			refuse_later(p, job);
@@ -116,9 +138,11 @@ db_dispatch_waiting(struct db_pool *p)
 {
 	struct db_job *job;
 
-	while ((job = db_list_pop(&p->waiting)))
+	while (p->waiting.first && shortest_queue(p)) {
+		job = db_list_pop(&p->waiting);
 		if (!send_somewhere(p, job))
 			refuse_later(p, job);
+	}
 }
 
 void

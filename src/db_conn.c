@@ -141,6 +141,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		read_prepared(c);
 	else
 		db_pipe_read(c);
+	db_dispatch_waiting(c->pool);
 	/* libpq flushes while reading; what is left must still go out. */
 	if (c->pg && !c->broken)
 		db_conn_flush(c);

@@ -8,6 +8,8 @@
 #define WAIT_US 1000000         /* how long a job waits for a reconnect */
 #define CONNECT_US 5000000      /* connect and prepare together */
 #define TICK_US 50000
+#define SLOW_US 250000          /* a head that takes longer gets no followers */
+#define LOCK_TIMEOUT_MS 1000
 #define GRACE_US 1000000        /* after statement_timeout, before we give up */
 #define BACKOFF_MIN_MS 50
 #define BACKOFF_MAX_MS 5000
@@ -39,6 +41,7 @@ struct db_conn {
 	int64_t since_us;          /* in this state */
 	struct segment ring[QUEUE_MAX];
 	unsigned head, count;
+	int64_t head_since_us;     /* the server has had it alone */
 	int64_t head_deadline_us;  /* the server is given up after this */
 	/* results of the head segment so far */
 	int seen;
@@ -56,7 +59,7 @@ struct db_pool {
 	struct db_params *params;
 	struct db_conn *conns;
 	int count, ready;
-	struct job_list waiting;   /* not sent; empty unless ready == 0 */
+	struct job_list waiting;   /* not sent: no connection, or all slow */
 	struct job_list refused;   /* to be answered DB_AWAY next turn */
 	struct event *wake, *tick;
 	bool ticking;

@@ -60,8 +60,8 @@ session_options(const char *conninfo, long statement_timeout_ms)
 		 "-c extra_float_digits=1 -c jit=off "
 		 "-c plan_cache_mode=force_generic_plan "
 		 "-c client_connection_check_interval=1000 "
-		 "-c statement_timeout=%ld %s",
-		 statement_timeout_ms, own ? own : "");
+		 "-c lock_timeout=%d -c statement_timeout=%ld %s",
+		 LOCK_TIMEOUT_MS, statement_timeout_ms, own ? own : "");
 	free(own);
 	return text;
 }

@@ -42,8 +42,10 @@ db_pipe_send(struct db_conn *c, struct db_job *job)
 	s->job = job;
 	s->calls = job->call_count;
 	s->timeout_us = job->deadline_us - job->start_us;
-	if (c->count++ == 0)
+	if (c->count++ == 0) {
+		c->head_since_us = job->start_us;
 		c->head_deadline_us = job->deadline_us;
+	}
 	/* From here on the outcome is the server's. */
 	if (PQpipelineSync(c->pg))
 		db_conn_flush(c);
@@ -125,9 +127,11 @@ segment_done(struct db_conn *c)
 	c->last = c->error = NULL;
 	c->seen = 0;
 	c->warned = false;
-	if (c->count > 0)
-		c->head_deadline_us = monotonic_us() +
+	if (c->count > 0) {
+		c->head_since_us = monotonic_us();
+		c->head_deadline_us = c->head_since_us +
 			c->ring[c->head].timeout_us;
+	}
 	if (outcome != DB_OK) {
 		PQclear(last);
 		last = NULL;

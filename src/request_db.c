@@ -228,6 +228,7 @@ query_done(struct db_job *job)
 	struct request *rq = job->data;
 
 	rq->db_us += job->db_us;
+	request_breaker_note(rq);
 	switch (job->outcome) {
 	case DB_OK:
 		answer(rq, job->last);
@@ -286,6 +287,8 @@ request_run(struct request *rq)
 {
 	if (!rq->op->query)
 		return fail(rq, "internal_error");
+	if (request_breaker(rq))
+		return DONE;
 	job_begin(rq, query_done);
 	call_query(rq, rq->op->query);
 	db_submit(rq->worker->db, &rq->job);

@@ -36,6 +36,11 @@ int request_check(struct request *rq);
 /* Sends the operation's query; the answer follows by itself. */
 int request_run(struct request *rq);
 
+/* 0, or the operation is refused: its statements keep waiting for a lock. */
+int request_breaker(struct request *rq);
+/* How the operation's query ended. */
+void request_breaker_note(const struct request *rq);
+
 /* fail() of those who get no further than the door: it counts as well. */
 int request_turn_away(struct request *rq, const char *code);
 

@@ -233,9 +233,7 @@ keys_open(void)
 	char *why = NULL;
 
 	if (keys_load(config.keys_dir, &why) &&
-	    seal_load(config.keys_dir, &why) &&
-	    (!tls_on() ||
-	     tls_load(config.tls_certificate, config.tls_key, &why)))
+	    seal_load(config.keys_dir, &why))
 		return true;
 	log_event(LOG_ERROR_, "keys", "%s", why);
 	free(why);
@@ -249,6 +247,20 @@ settings_taken(void)
 	proxy_trust(config.trusted_proxies);
 }
 
+/* A worker starts with what the supervisor has loaded. */
+static bool
+tls_renew(void)
+{
+	char *why = NULL;
+
+	if (!tls_on() ||
+	    tls_load(config.tls_certificate, config.tls_key, &why))
+		return true;
+	log_event(LOG_ERROR_, "tls", "%s", why);
+	free(why);
+	return false;
+}
+
 static void
 reload(evutil_socket_t sig, short what, void *arg)
 {
@@ -257,7 +269,7 @@ reload(evutil_socket_t sig, short what, void *arg)
 
 	(void)sig;
 	(void)what;
-	if (!config_reload() || !keys_open()) {
+	if (!config_reload() || !keys_open() || !tls_renew()) {
 		log_event(LOG_ERROR_, "reload_failed", "the old ones stay");
 		return;
 	}

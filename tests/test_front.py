@@ -190,7 +190,7 @@ def upstream_connections(front):
     """Connections to the daemon, those just closed included."""
     port = int(front.world.server.url.rsplit(":", 1)[1])
     rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return sum(1 for r in rows if int(r[2].split(":")[1], 16) == port)
+    return sum(1 for r in rows if port in (int(end.split(":")[1], 16) for end in r[1:3]))
 
 
 def test_connections_to_the_daemon_are_kept(front):
@@ -198,7 +198,7 @@ def test_connections_to_the_daemon_are_kept(front):
     with front.connect() as c:
         for _ in range(60):
             assert c.request("GET", "/v1/me", token(front)).status == 200
-    assert upstream_connections(front) - before < 20
+    assert upstream_connections(front) - before < 30
 
 
 def test_photos_pass_and_more_does_not(front):

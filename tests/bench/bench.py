@@ -171,6 +171,10 @@ class Bench:
         return found
 
     def memory(self):
+        # Connections go to whoever accepts first: an even share is 1 of so many.
+        spent = [load.cpu_us(pid) for pid in self.linlid.workers()]
+        self.fact(f"share of the busiest of {len(spent)} workers in the processor time",
+                  100 * max(spent) / sum(spent), "%")
         for i, pid in enumerate(self.linlid.workers()):
             self.fact(f"worker {i} after the load: Pss", load.kilobytes(pid, "Pss") / 1024, "MB", 12)
             self.fact(f"worker {i} after the load: Rss", load.kilobytes(pid, "Rss") / 1024, "MB")
