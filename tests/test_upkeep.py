@@ -20,6 +20,25 @@ import samples
 from conftest import World
 from test_operations import Notified, free_port
 
+started = []
+
+
+def keep(server):
+    """Ended after the test, with all it has started, however the test ends."""
+    started.append(server.process.pid)
+    return server
+
+
+@pytest.fixture(autouse=True)
+def nothing_left():
+    yield
+    while started:
+        try:
+            os.killpg(started.pop(), signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
 # Backup and restore -------------------------------------------------------------
 
 COUNTS = ("select schemaname || '.' || relname, (xpath('/row/n/text()', query_to_xml(format("
@@ -67,7 +86,7 @@ class Restored(World):
         self.settings = harness.Settings(folder, site.cluster, "linli", folder / "keys")
 
     def serve(self):
-        self.server = harness.Server(self.settings, self.folder / "log")
+        self.server = keep(harness.Server(self.settings, self.folder / "log"))
 
 
 def refused(settings, *args):
@@ -101,7 +120,9 @@ def test_restore_into_a_new_cluster(world, elsewhere, tmp_path):
     shutil.copytree(world.settings.values["data_dir"], tmp_path / "kept-data")
     shutil.copytree(world.site.keys, tmp_path / "kept-keys")
     counts, order = dict(world.sql(COUNTS)), world.sql(ORDER)
+    burn(old_cluster, world.database, 5000)
     lost = samples.ticket(world)
+    _, late = feed(world.client("street"))
 
     folder = tmp_path / "new"
     folder.mkdir()
@@ -138,6 +159,7 @@ def test_restore_into_a_new_cluster(world, elsewhere, tmp_path):
     event, = new.sql("select id from core.event where subject_id = %s", made)[0]
     harness.wait_for(lambda: feed(new.client("street"))[0] == before + [event], "the new event, last")
     assert feed(new.client("street"), cursor)[0] == [event]
+    assert feed(new.client("street"), late)[0] == [event], "nor for those who saw what was lost"
     number, = new.sql("select number from ticket.ticket where id = %s", made)[0]
     assert number > max(numbers)
     assert new.server.stop() == 0
@@ -151,7 +173,7 @@ class Load:
     def __init__(self, url, token, clients=8):
         self.url, self.headers = url, {"Authorization": "Bearer " + token}
         self.done, self.failed, self.answered = threading.Event(), [], 0
-        self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(clients)]
+        self.threads = [threading.Thread(target=self.run, args=(i,), daemon=True) for i in range(clients)]
         for t in self.threads:
             t.start()
 
@@ -214,11 +236,11 @@ def test_a_socket_of_systemds_outlives_the_program(site, database, tmp_path):
     settings = harness.Settings(tmp_path, site.cluster, database, site.keys,
                                 metrics_listen=f"127.0.0.1:{free_port()}")
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
-        old = Activated(settings, tmp_path / "log0", listening)
+        old = keep(Activated(settings, tmp_path / "log0", listening))
         load = Load(old.url, site.tokens["lead"])
         load.more()
         for n in range(1, 4):
-            new = Activated(settings, tmp_path / f"log{n}", listening)
+            new = keep(Activated(settings, tmp_path / f"log{n}", listening))
             assert new.url == old.url
             load.more()
             assert old.stop() == 0
@@ -232,11 +254,11 @@ def test_restart_on_a_socket_of_systemds_only_delays(site, database, tmp_path):
     """systemctl restart: stopped first, then started; clients wait in the queue."""
     settings = harness.Settings(tmp_path, site.cluster, database, site.keys)
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
-        server = Activated(settings, tmp_path / "log0", listening)
+        server = keep(Activated(settings, tmp_path / "log0", listening))
         load = Load(server.url, site.tokens["lead"])
         load.more()
         assert server.stop() == 0
-        server = Activated(settings, tmp_path / "log1", listening)
+        server = keep(Activated(settings, tmp_path / "log1", listening))
         load.more()
         assert load.stop() == []
         assert server.stop() == 0
@@ -291,7 +313,8 @@ def test_takeover_without_systemd(site, database, tmp_path, own_program, monkeyp
     settings = harness.Settings(tmp_path, site.cluster, database, site.keys,
                                 metrics_listen=f"127.0.0.1:{free_port()}")
     told = Notified(tmp_path)
-    server = harness.Server(settings, tmp_path / "log", {"NOTIFY_SOCKET": told.path, "WATCHDOG_USEC": "30000000"})
+    server = keep(harness.Server(settings, tmp_path / "log",
+                                 {"NOTIFY_SOCKET": told.path, "WATCHDOG_USEC": "30000000"}))
     load = Load(server.url, site.tokens["lead"])
     load.more()
     pids = [server.process.pid]
@@ -314,20 +337,23 @@ def test_takeover_without_systemd(site, database, tmp_path, own_program, monkeyp
 
 def test_a_new_program_that_fails_changes_nothing(site, database, tmp_path, own_program, monkeypatch):
     monkeypatch.setattr(harness, "LINLID", own_program)
-    server = harness.Server(harness.Settings(tmp_path, site.cluster, database, site.keys), tmp_path / "log")
+    server = keep(harness.Server(harness.Settings(tmp_path, site.cluster, database, site.keys), tmp_path / "log"))
     load = Load(server.url, site.tokens["lead"])
     children = server.children()
-    for broken in ("/bin/false", __file__):
+    for count, broken in enumerate(("/bin/false", __file__), 1):
         replace(own_program, broken)
         take_over(server.process.pid, server.log)
-        count = len(server.lines("takeover_failed"))
-        harness.wait_for(lambda: len(server.lines("takeover_failed")) > count or not (
-            set(server.children()) - set(children)), "the failure to be noticed")
+        harness.wait_for(lambda: len(server.lines("takeover_failed")) == count, "the failure to be noticed")
     # nobody else may say that they have taken over
+    slow = tmp_path / "slow"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    replace(own_program, slow)
+    pid = take_over(server.process.pid, server.log)
     os.kill(server.process.pid, signal.SIGUSR1)
     load.more()
+    os.kill(pid, signal.SIGKILL)
+    harness.wait_for(lambda: len(server.lines("takeover_failed")) == 3, "the failure to be noticed")
     assert load.stop() == [] and server.children() == children
-    assert len(server.lines("takeover_failed")) == 2
     replace(own_program, harness.BUILD / "linlid")
     pid = take_over(server.process.pid, server.log)
     harness.wait_for(lambda: server.process.poll() is not None, "the place to be taken")
@@ -346,7 +372,7 @@ def test_a_newer_program_migrates_while_we_serve(world):
         client = world.client("resident")
         while not writers.is_set():
             statuses.append(client.post("/v1/tickets", samples.TICKET).status_code)
-    thread = threading.Thread(target=write)
+    thread = threading.Thread(target=write, daemon=True)
     thread.start()
     load.more()
     owner = world.site.cluster.connect(world.database, "linli_owner")

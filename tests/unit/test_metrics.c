@@ -160,6 +160,7 @@ test_unknown_codes_are_no_series(void **state)
 	metrics_refused("not_found");
 	write_page();
 	assert_null(strstr(page, "never_heard_of"));
+	assert_null(strstr(page, "linli_problems_total{"));
 	assert_true(value("linli_guard_refusals_total{code=\"not_found\"}") ==
 		    1);
 }
@@ -182,6 +183,7 @@ test_backlogs(void **state)
 {
 	struct metrics_jobs jobs;
 	char name[48];
+	int count = 0;
 
 	(void)state;
 	metrics_attach(-1);
@@ -198,6 +200,9 @@ test_backlogs(void **state)
 	write_page();
 	assert_true(value("linli_backlog{queue=\"one\"}") == 4);
 	assert_true(value("linli_backlog_lag_seconds{queue=\"two\"}") == 7.25);
+	for (const char *at = page; (at = strstr(at, "linli_backlog{")); at++)
+		count++;
+	assert_int_equal(count, 16);
 	metrics_jobs(&jobs);
 	assert_true(jobs.backlog_s == 7.25);
 }
