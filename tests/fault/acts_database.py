@@ -1,9 +1,13 @@
 """Faults of PostgreSQL."""
 
+import json
 import os
 import signal
-import threading
 import time
+
+import acts_points
+import journal
+import samples
 
 DATABASE_LIMIT = 30   # seconds; promise of recovery
 
@@ -45,4 +49,30 @@ def lost_replies(p):
         s.await_recovery(time.monotonic(), 5)
 
 
-ACTS = {"crash": crash, "backend_killed": backend_killed, "lost_replies": lost_replies}
+def head_after_crash(p):
+    """A cursor of now, and numbers of transactions that a crash gives out
+    again: what happens after the crash is after the cursor."""
+    p.site.cluster.configure(wal_writer_delay="10s")
+    try:
+        with p.act(load=False) as s:
+            with s.site.cluster.connect(s.database).cursor() as cur:
+                for _ in range(200):  # none of them ever reaches the disk
+                    cur.execute("begin; select pg_current_xact_id(); rollback")
+            after = head(s, "street")
+            p.site.cluster.crash()
+            p.site.cluster.begin()
+            s.faults += 1
+            s.await_recovery(time.monotonic(), DATABASE_LIMIT)
+            person, key = acts_points.Person(s, 0), journal.marker()
+            person.insist("submit", "resident", "/v1/tickets", {**samples.TICKET, "title": key}, key)
+            _, body = s.daemon.get(f"/v1/changes?wait=2&after={after}", s.token("street"))
+            s.expect(len(json.loads(body)["items"]) == 1, f"the event after the crash is missed: {body}")
+    finally:
+        p.site.cluster.configure(wal_writer_delay="200ms")
+
+
+def head(s, person):
+    return json.loads(s.daemon.get("/v1/changes/head", s.token(person))[1])["next"]
+
+
+ACTS = {"head_after_crash": head_after_crash, "crash": crash, "backend_killed": backend_killed, "lost_replies": lost_replies}

@@ -47,6 +47,9 @@ class Person:
         reply, = self.client.once(op, actor, path, body, key, ticket)
         return journal.verdict(*reply[:2]), reply
 
+    def insist(self, *request):
+        harness.wait_for(lambda: self.ask(*request)[0] == "yes", "a good reply")
+
     def photo(self, actor):
         """Once; its verdict."""
         body, media = samples.upload_body(samples.png(16, 16, random.randbytes(3)))
@@ -61,7 +64,7 @@ def crash_and_retry(s, arm, person, op, actor, path, body, key, ticket=None):
     said, _ = person.ask(op, actor, path, body, key, ticket)
     s.expect(said == "unknown", f"{s.folder.name} {op}: answered before it died: {said}")
     hit(s, arm)
-    harness.wait_for(lambda: person.ask(op, actor, path, body, key, ticket)[0] == "yes", "a good retry")
+    person.insist(op, actor, path, body, key, ticket)
 
 
 def point(name, effect):

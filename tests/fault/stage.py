@@ -213,6 +213,9 @@ class Stage:
     def sql(self, text, *args):
         return self.site.cluster.execute(self.database, text, *args)
 
+    def token(self, person):
+        return {"Authorization": "Bearer " + self.site.tokens[person]}
+
     def note(self, text):
         self.notes.append(text)
 
