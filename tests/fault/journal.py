@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import pathlib
 import random
+import select
 import string
 import threading
 import time
@@ -56,6 +57,8 @@ class Wire:
         """None, or why it failed; True in self.sent when bytes may have left."""
         self.sent = False
         try:
+            if self.connection and select.select([self.connection.sock], [], [], 0)[0]:
+                self.broken(None)  # the server has closed it while it was idle
             if not self.connection:
                 self.connection = http.client.HTTPConnection(*self.address, timeout=self.timeout)
                 self.connection.connect()
