@@ -17,6 +17,8 @@ import subprocess
 import threading
 import time
 
+import psycopg2
+
 import harness
 import journal
 import oracle
@@ -283,7 +285,8 @@ class Stage:
             self.daemon.stop()
         except AssertionError as e:
             self.findings.append(str(e))
-        self.site.cluster.drop(self.database)
+        with contextlib.suppress(psycopg2.OperationalError):  # a cluster beyond repair
+            self.site.cluster.drop(self.database)
 
     # -- faults many acts need ------------------------------------------------
 
