@@ -1,11 +1,15 @@
 """Faults of PostgreSQL."""
 
+import contextlib
 import json
 import os
 import signal
 import time
 
+import psycopg2
+
 import acts_points
+import harness
 import journal
 import samples
 
@@ -71,8 +75,43 @@ def head_after_crash(p):
         p.site.cluster.configure(wal_writer_delay="200ms")
 
 
+# What the next version's migration may do while this one serves.
+MIGRATION = ("alter table ticket.ticket add column later text",
+             "alter table core.event add column later integer not null default 7",
+             "create index ticket_later on ticket.ticket (street_id, later)",
+             "alter table ticket.private add constraint later check (length(title) > 0) not valid",
+             "alter table ticket.private validate constraint later",
+             "create or replace function core.today() returns date language sql stable parallel safe"
+             " return (core.now() at time zone 'Asia/Shanghai')::date",
+             "alter table ticket.comment add column later text")
+
+
+def migration(p):
+    """The next version's migration runs while this one serves: no request
+    fails."""
+    with p.act() as s:
+        for statement in MIGRATION:
+            time.sleep(1)
+            s.faults += 1
+            harness.wait_for(lambda: migrate(s, statement), "the lock for " + statement)
+        time.sleep(1)
+    failed = {n: c for n, c in s.counts.items() if n.startswith(("5", "none"))}
+    s.expect(not failed, f"requests failed: {failed}")
+
+
+def migrate(s, statement):
+    """As `linlid migrate` does: it gives up a lock it does not get soon."""
+    try:
+        with contextlib.closing(s.site.cluster.connect(s.database, "linli_owner")) as c:
+            c.cursor().execute(f"set lock_timeout = '500ms'; {statement}")
+        return True
+    except psycopg2.errors.LockNotAvailable:
+        return False
+
+
 def head(s, person):
     return json.loads(s.daemon.get("/v1/changes/head", s.token(person))[1])["next"]
 
 
-ACTS = {"head_after_crash": head_after_crash, "crash": crash, "backend_killed": backend_killed, "lost_replies": lost_replies}
+ACTS = {"head_after_crash": head_after_crash, "crash": crash, "backend_killed": backend_killed, "lost_replies": lost_replies,
+        "migration": migration}

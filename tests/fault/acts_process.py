@@ -10,7 +10,7 @@ DAEMON_LIMIT = 5   # seconds; promise of recovery
 
 def quiet(p):
     """No fault at all: the oracle finds nothing where nothing went wrong."""
-    with p.act() as s:
+    with p.act():
         time.sleep(min(10, p.options.seconds))
 
 
