@@ -66,7 +66,8 @@ db_take(struct db_job *job)
 static bool
 is_slow(const struct db_conn *c, int64_t now)
 {
-	return c->count > 0 && now > c->head_since_us + SLOW_US;
+	return c->locked ||
+	       (c->count > 0 && now > c->head_since_us + SLOW_US);
 }
 
 static struct db_conn *

@@ -9,7 +9,7 @@
 #define CONNECT_US 5000000      /* connect and prepare together */
 #define TICK_US 50000
 #define SLOW_US 250000          /* a head that takes longer gets no followers */
-#define LOCK_TIMEOUT_MS 1000
+#define LOCK_TIMEOUT_MS 500
 #define GRACE_US 1000000        /* after statement_timeout, before we give up */
 #define BACKOFF_MIN_MS 50
 #define BACKOFF_MAX_MS 5000
@@ -41,6 +41,7 @@ struct db_conn {
 	int64_t since_us;          /* in this state */
 	struct segment ring[QUEUE_MAX];
 	unsigned head, count;
+	bool locked;               /* a lock was not to be had; till empty */
 	int64_t head_since_us;     /* the server has had it alone */
 	int64_t head_deadline_us;  /* the server is given up after this */
 	/* results of the head segment so far */

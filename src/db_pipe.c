@@ -92,6 +92,14 @@ is_worn_out(const PGresult *error)
 	return strcmp(state, "26000") == 0 || strcmp(state, "25006") == 0;
 }
 
+static bool
+lock_not_available(const PGresult *error)
+{
+	const char *state = PQresultErrorField(error, PG_DIAG_SQLSTATE);
+
+	return state && strcmp(state, "55P03") == 0;
+}
+
 static void
 keep_error(struct db_conn *c, PGresult *error)
 {
@@ -101,6 +109,9 @@ keep_error(struct db_conn *c, PGresult *error)
 		c->state = CONN_RETIRING;
 		db_ready_changed(c->pool, -1);
 	}
+	/* Those that follow may be after the same lock. */
+	if (lock_not_available(error))
+		c->locked = true;
 	if (c->error)
 		PQclear(error);
 	else
@@ -127,6 +138,7 @@ segment_done(struct db_conn *c)
 	c->last = c->error = NULL;
 	c->seen = 0;
 	c->warned = false;
+	c->locked = c->locked && c->count > 0;
 	if (c->count > 0) {
 		c->head_since_us = monotonic_us();
 		c->head_deadline_us = c->head_since_us +
@@ -243,5 +255,5 @@ db_pipe_take_jobs(struct db_conn *c, struct job_list *out)
 	c->last = c->error = NULL;
 	c->head = c->count = 0;
 	c->seen = 0;
-	c->warned = false;
+	c->warned = c->locked = false;
 }

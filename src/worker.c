@@ -26,6 +26,7 @@
 
 #define BEAT_MS 1000
 #define ACCEPT_PAUSE_MS 200
+#define TURN_MS 1
 #define DRAIN_TICK_MS 50
 /* New connections are already kept out; this lets handshakes finish. */
 #define DRAIN_ACCEPT_MS 100
@@ -93,16 +94,51 @@ listener_resume(evutil_socket_t fd, short what, void *arg)
 		evconnlistener_enable(evhttp_bound_socket_get_listener(w->socket));
 }
 
+static void
+listener_pause(struct evconnlistener *listener, long ms)
+{
+	struct timeval tv = milliseconds(ms);
+
+	evconnlistener_disable(listener);
+	event_base_once(self->base, -1, EV_TIMEOUT, listener_resume, self, &tv);
+}
+
+static bool
+ahead_of_others(const struct worker *w)
+{
+	int mine = atomic_load(&w->slot->connections);
+
+	for (int i = 0; i < w->shared->worker_count; i++) {
+		struct slot *s = &w->shared->workers[i];
+
+		if (atomic_load(&s->serving) &&
+		    atomic_load(&s->connections) < mine - 1)
+			return true;
+	}
+	return false;
+}
+
+/* Whoever wakes first would take a whole burst of connections, and keep-alive
+ * would keep it so: one that is ahead lets the others have their turn. */
+static struct bufferevent *
+on_accept(struct event_base *base, void *arg)
+{
+	struct worker *w = arg;
+	struct bufferevent *bev = conns_accept(base, w->conns);
+
+	if (!w->draining && ahead_of_others(w))
+		listener_pause(evhttp_bound_socket_get_listener(w->socket),
+			       TURN_MS);
+	return bev;
+}
+
 /* Out of descriptors the loop would spin on the same waiting connection. */
 static void
 listener_failed(struct evconnlistener *listener, void *http)
 {
-	struct timeval tv = milliseconds(ACCEPT_PAUSE_MS);
-
 	(void)http;
 	log_event(LOG_WARN_, "accept_failed", "%s", strerror(errno));
-	evconnlistener_disable(listener);
-	event_base_once(self->base, -1, EV_TIMEOUT, listener_resume, self, &tv);
+	listener_pause(listener, ACCEPT_PAUSE_MS);
 }
 
 static void
@@ -124,7 +160,7 @@ http_open(struct worker *w)
 	w->http = evhttp_new(w->base);
 	if (!w->http)
 		abort();
-	evhttp_set_bevcb(w->http, conns_accept, w->conns);
+	evhttp_set_bevcb(w->http, on_accept, w);
 	evhttp_set_gencb(w->http, on_request, w);
 	/* The guard's are tighter, and its answers are ours. */
 	evhttp_set_max_headers_size(w->http, -1);

@@ -26,7 +26,7 @@ def programme():
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("name", ["kills", "crash", "lost_replies", "points",
+@pytest.mark.parametrize("name", ["kills", "crash", "head_after_crash", "lost_replies", "locked", "points",
                                   "sabotage_no_unique_key", "sabotage_lazy_commit"])
 def test_fault(programme, name, capsys):
     before = programme.passed

@@ -488,3 +488,24 @@ def test_no_secret_in_the_log(site, spec, tmp_path):
     for secret in ("canary", "13812344711", "linli-demo", "argon2id", "BEGIN", tokens["refresh_token"],
                    tokens["access_token"], tokens["access_token"].split(".")[2], site.tokens["lead"]):
         assert secret not in text, secret
+
+
+def test_a_burst_of_connections_is_shared(world):
+    """Whoever wakes first must not keep all of them for as long as they live."""
+    for child in world.server.children():
+        os.kill(child, signal.SIGSTOP)
+    links = [raw.Connection(world.server.url) for _ in range(40)]
+    for child in world.server.children():
+        os.kill(child, signal.SIGCONT)
+    try:
+        for link in links:
+            link.send(b"GET /v1/grids?limit=1 HTTP/1.1\r\nHost: linli\r\n\r\n")
+        def served():
+            lines = [e["process"] for e in world.server.lines("request") if e["op"] == "listGrids"]
+            return lines if len(lines) == 40 else None
+        lines = harness.wait_for(served, "40 answers")
+        counts = {name: lines.count(name) for name in lines}
+        assert len(counts) == 2 and min(counts.values()) >= 10, counts
+    finally:
+        for link in links:
+            link.__exit__()

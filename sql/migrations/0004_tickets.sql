@@ -293,6 +293,8 @@ create table ticket.private (
 	lon float8,
 	lat float8 check ((lon is null) = (lat is null)),
 	cell bigint generated always as (ticket.cell(lon, lat)) stored,
+	position json generated always as (ticket.position_json(lon, lat, 'wgs84')) stored,
+	position_gcj02 json generated always as (ticket.position_json(lon, lat, 'gcj02')) stored,
 	answers json,
 	primary key (street_id, ticket_id),
 	foreign key (street_id, ticket_id) references ticket.ticket (street_id, id),
@@ -454,48 +456,63 @@ from (values
 		'{grid_lead,community}', null)) v (a, f, r, g),
 	unnest(f::text[]) s;
 
-create function ticket.guard(p_guard text, p_id uuid, p_owner uuid, p_reopened integer) returns text
+create function ticket.supported(p_id uuid) returns boolean
+language plpgsql stable
+as $$
+begin
+	return exists (select from ticket.supporter s
+		where s.street_id = core.street() and s.ticket_id = p_id and s.account_id = core.actor());
+end
+$$;
+comment on function ticket.supported(uuid) is 'Does the caller support it.';
+
+create function ticket.thanked(p_id uuid) returns boolean
+language plpgsql stable
+as $$
+begin
+	return exists (select from ticket.thanks s
+		where s.street_id = core.street() and s.ticket_id = p_id and s.account_id = core.actor());
+end
+$$;
+comment on function ticket.thanked(uuid) is 'Has the caller said thanks for it.';
+
+-- Counts are looked at before rows: most tickets have none.
+create function ticket.guard(p_guard text, t ticket.ticket) returns text
 language plpgsql stable
 as $$
 begin
 	case p_guard
 	when 'reporter' then
-		return case when p_owner = core.actor() then null else '403 not_reporter' end;
+		return case when t.owner_id = core.actor() then null else '403 not_reporter' end;
 	when 'not_own' then
-		return case when p_owner = core.actor() then '409 own_ticket' end;
+		return case when t.owner_id = core.actor() then '409 own_ticket' end;
 	when 'first_reopen' then
-		return case when p_reopened > 0 then '409 reopen_used' end;
+		return case when t.reopened_count > 0 then '409 reopen_used' end;
 	when 'nobody_joined' then
-		return case when exists (select from ticket.ticket t
-				where t.street_id = core.street() and t.merged_into = p_id and t.status = 'merged')
+		return case when t.merged_count > 0 and exists (select from ticket.ticket x
+				where x.street_id = core.street() and x.merged_into = t.id and x.status = 'merged')
 			then '409 others_joined' end;
 	when 'not_handler' then
 		return case when exists (select from core.event e
-				where e.street_id = core.street() and e.subject_id = p_id
+				where e.street_id = core.street() and e.subject_id = t.id
 					and e.actor_id = core.actor()
 					and e.actor_role in ('grid_lead', 'community', 'street'))
 			then '403 handler_cannot_rate' end;
 	when 'supported' then
-		return case when not exists (select from ticket.supporter s
-				where s.street_id = core.street() and s.ticket_id = p_id and s.account_id = core.actor())
-			then '409 not_supported' end;
+		return case when t.support_count = 0 or not ticket.supported(t.id) then '409 not_supported' end;
 	when 'not_supported' then
-		return case when exists (select from ticket.supporter s
-				where s.street_id = core.street() and s.ticket_id = p_id and s.account_id = core.actor())
-			then '409 already_supported' end;
+		return case when t.support_count > 0 and ticket.supported(t.id) then '409 already_supported' end;
 	when 'not_thanked' then
-		return case when exists (select from ticket.thanks s
-				where s.street_id = core.street() and s.ticket_id = p_id and s.account_id = core.actor())
-			then '409 already_thanked' end;
+		return case when t.thank_count > 0 and ticket.thanked(t.id) then '409 already_thanked' end;
 	when 'photo_if_physical', 'silent' then
 		return null; -- depend on the act itself: ticket.act() looks
 	end case;
 end
 $$;
-comment on function ticket.guard(text, uuid, uuid, integer) is
+comment on function ticket.guard(text, ticket.ticket) is
 	'Why a guard of core.transition bars the caller ("409 code"), or null.';
 
-create function ticket.barred(p_guards text, p_id uuid, p_owner uuid, p_reopened integer) returns text
+create function ticket.barred(p_guards text, t ticket.ticket) returns text
 language plpgsql stable
 as $$
 declare
@@ -503,26 +520,13 @@ declare
 	why text;
 begin
 	foreach g in array coalesce(string_to_array(p_guards, ' '), '{}') loop
-		why := ticket.guard(g, p_id, p_owner, p_reopened);
+		why := ticket.guard(g, t);
 		exit when why is not null;
 	end loop;
 	return why;
 end
 $$;
-comment on function ticket.barred(text, uuid, uuid, integer) is 'The first of several guards that bars the caller, or null.';
-
-create function ticket.actions(p_status text, p_id uuid, p_owner uuid, p_reopened integer) returns json
-language plpgsql stable
-as $$
-begin
-	return (select coalesce(json_agg(tr.action order by tr.action), '[]')
-		from core.transition tr
-		where tr.machine in ('ticket', 'ticket_aside') and tr.from_state = p_status
-			and core.role() = any (tr.roles)
-			and (tr.guard is null or ticket.barred(tr.guard, p_id, p_owner, p_reopened) is null));
-end
-$$;
-comment on function ticket.actions(text, uuid, uuid, integer) is 'What the caller may do now.';
+comment on function ticket.barred(text, ticket.ticket) is 'The first of several guards that bars the caller, or null.';
 
 create function ticket.permit(t ticket.ticket, p_action text) returns core.transition
 language plpgsql stable
@@ -544,7 +548,7 @@ begin
 	elsif core.role() <> all (tr.roles) then
 		perform core.fail(403, 'role_not_allowed');
 	end if;
-	why := ticket.barred(tr.guard, t.id, t.owner_id, t.reopened_count);
+	why := ticket.barred(tr.guard, t);
 	if why is not null then
 		perform core.fail(left(why, 3)::integer, substr(why, 5));
 	end if;
@@ -626,11 +630,14 @@ begin
 	if p_grid is null and cardinality(core.scopes()) <> 1 then
 		perform core.fail(422, 'grid_required', '/grid_id');
 	end if;
-	select x.* into g from grid.grid x
-	where x.street_id = core.street()
-		and case when p_grid is null then x.path = home else x.id = p_grid end
-		and (x.valid_to is null or x.valid_to > core.today());
-	if not found then
+	if p_grid is null then
+		select x.* into g from grid.grid x
+		where x.street_id = core.street() and x.path = home;
+	else
+		select x.* into g from grid.grid x
+		where x.street_id = core.street() and x.id = p_grid;
+	end if;
+	if g.id is null or g.valid_to <= core.today() then
 		perform core.fail(422, 'grid_not_found', '/grid_id');
 	elsif g.kind not in ('micro', 'special') then
 		perform core.fail(422, case when p_grid is null then 'grid_required'
@@ -1239,9 +1246,38 @@ select t.street_id as _street_id, t.path as _path, t.community as _community,
 from ticket.ticket t;
 comment on view ticket.brief is 'class: street. TicketBrief: a ticket in a list, with what lists filter by.';
 
+-- What a ticket is to its reader. In one PL/pgSQL function, for each sub-query
+-- in the view would be set up at every read, and most tickets need none.
+create function ticket.standing(t ticket.ticket, p_placed boolean, out actions json,
+	out supported boolean, out thanked boolean, out merged_into uuid, out rating json, out near json)
+language plpgsql stable
+as $$
+begin
+	supported := t.support_count > 0 and ticket.supported(t.id);
+	thanked := t.thank_count > 0 and ticket.thanked(t.id);
+	actions := (select coalesce(json_agg(tr.action order by tr.action), '[]')
+		from core.transition tr
+		where tr.machine in ('ticket', 'ticket_aside') and tr.from_state = t.status
+			and core.role() = any (tr.roles)
+			and (tr.guard is null or ticket.barred(tr.guard, t) is null));
+	if t.merged_into is not null then
+		merged_into := (select m.id from ticket.ticket m
+			where m.street_id = t.street_id and m.id = t.merged_into);
+	end if;
+	if t.stars is not null then
+		rating := (select json_build_object('stars', r.stars, 'resolved', r.resolved,
+				'satisfied', r.satisfied, 'text', r.text)
+			from ticket.rating r where r.street_id = t.street_id and r.ticket_id = t.id);
+	end if;
+	near := case when t.is_open and p_placed then ticket.similar_to(t.id) else '[]' end;
+end
+$$;
+comment on function ticket.standing(ticket.ticket, boolean) is
+	'What the caller may do now, whether they support it or said thanks, what it was merged into and how it was rated if they may see that, and near-duplicates while it is open and its place known.';
+
 create view ticket.detail with (security_invoker = true) as
 select t.street_id as _street_id,
-	t.version || '-' || left(md5(x.actions::text || x.similar::text), 8) as _etag,
+	t.version || '-' || left(md5(x.actions::text || x.near::text), 8) as _etag,
 	t.id, t.number, t.kind, t.category, t.urgency, t.status,
 	coalesce(p.title, t.title) as title,
 	coalesce(p.description, t.description) as description,
@@ -1249,35 +1285,22 @@ select t.street_id as _street_id,
 	t.owner_id is null as on_behalf, p.on_behalf_note,
 	coalesce(t.owner_id = core.actor(), false) as mine,
 	p.contact_name, p.contact_phone_mask, p.address, p.compound_id, p.building,
-	ticket.position_json(p.lon, p.lat, 'wgs84') as position,
-	ticket.position_json(p.lon, p.lat, 'gcj02') as position_gcj02,
-	p.answers, coalesce(p.reply, t.reply) as reply,
-	t.stars, case when r.stars is not null then json_build_object('stars', r.stars,
-		'resolved', r.resolved, 'satisfied', r.satisfied, 'text', r.text) end as rating,
-	t.support_count, exists (select from ticket.supporter s where s.street_id = t.street_id
-		and s.ticket_id = t.id and s.account_id = core.actor()) as supported,
-	t.thank_count, exists (select from ticket.thanks s where s.street_id = t.street_id
-		and s.ticket_id = t.id and s.account_id = core.actor()) as thanked,
-	t.comment_count, t.photo_count,
-	(select m.id from ticket.ticket m where m.street_id = t.street_id
-		and m.id = t.merged_into) as merged_into,
+	p.position, p.position_gcj02, p.answers, coalesce(p.reply, t.reply) as reply,
+	t.stars, x.rating, t.support_count, x.supported, t.thank_count, x.thanked,
+	t.comment_count, t.photo_count, x.merged_into,
 	t.merged_count, t.reopened_count, t.created_at, t.updated_at, t.accepted_at,
-	t.resolved_at, t.replied_at, t.closed_at, x.actions, x.similar
+	t.resolved_at, t.replied_at, t.closed_at, x.actions, x.near as similar
 from ticket.ticket t
 left join ticket.private p on p.street_id = t.street_id and p.ticket_id = t.id
-left join ticket.rating r on r.street_id = t.street_id and r.ticket_id = t.id
 left join grid.grid g on g.street_id = t.street_id and g.id = t.grid_id
-cross join lateral (
-	select ticket.actions(t.status, t.id, t.owner_id, t.reopened_count) as actions,
-		case when t.is_open then ticket.similar_to(t.id) else '[]' end as similar
-	offset 0) x; -- a fence: each is computed once
+cross join lateral ticket.standing(t, p.lon is not null or p.building is not null) x;
 comment on view ticket.detail is
 	'class: street. Ticket: what stands in ticket.private is null for those to whom it is hidden. The ETag covers what changes without a new version; If-Match only compares the version before the dash.';
 
 ---------------------------------------------------------------- lists
 create function ticket.cursor(at timestamptz, id uuid) returns text
-language sql immutable strict parallel safe
-return trunc(extract(epoch from at) * 1000000)::bigint || ':' || id;
+language sql stable parallel safe -- as date_part is; else it would not be inlined
+return round(date_part('epoch', at) * 1000000)::bigint || ':' || id;
 comment on function ticket.cursor(timestamptz, uuid) is 'Place of a row in a list by time, exact to the microsecond.';
 
 create function ticket.cursor_at(cursor text) returns timestamptz
@@ -1517,6 +1540,31 @@ begin
 				and b._path ^@ any (leaves)
 				and ticket.fits(b.status, b.kind, b.category, b.urgency, null, null,
 					p_status, p_kind, p_category, p_urgency, null, null);
+	-- What people look at all day, each by its own index.
+	elsif p_status is null and terms is null and cardinality(leaves) = 1 then
+		case ticket.path_depth(leaves[1])
+		when 1 then
+			return query select b.* from ticket.brief b
+				where b._street_id = st
+					and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
+					and ticket.fits(b.status, b.kind, b.category, b.urgency, null, null,
+						null, p_kind, p_category, p_urgency, null, null)
+				order by b.created_at desc, b.id desc limit p_limit;
+		when 2 then
+			return query select b.* from ticket.brief b
+				where b._street_id = st and b._community = leaves[1]
+					and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
+					and ticket.fits(b.status, b.kind, b.category, b.urgency, null, null,
+						null, p_kind, p_category, p_urgency, null, null)
+				order by b.created_at desc, b.id desc limit p_limit;
+		else
+			return query select b.* from ticket.brief b
+				where b._street_id = st and b._path = leaves[1]
+					and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
+					and ticket.fits(b.status, b.kind, b.category, b.urgency, null, null,
+						null, p_kind, p_category, p_urgency, null, null)
+				order by b.created_at desc, b.id desc limit p_limit;
+		end case;
 	-- A rare word is found by its pairs of characters; a common one is soon
 	-- met on the walk, and below a micro-grid the walk is short anyway.
 	elsif grams <> '{}' and ticket.path_depth(leaves[1]) < 3 and ticket.is_rare(grams) then
@@ -1612,13 +1660,11 @@ comment on function ticket.close_silent(integer) is
 -- Columns the app has no use for (the sealed phone and its index, the cell)
 -- are not granted.
 grant select on ticket.category, ticket.brief, ticket.detail to linli_app;
-grant select (street_id, id, number, kind, category, urgency, status, title, description,
-	grid_id, path, community, owner_id, submitted_by, is_public, is_open, reply, stars,
-	support_count, comment_count, thank_count, photo_count, merged_into, merged_count,
-	reopened_count, created_at, updated_at, accepted_at, resolved_at, replied_at,
-	closed_at, version, grams) on ticket.ticket to linli_app;
+-- A ticket whole: functions take it as a row, and a column that the next
+-- version adds must not stop this one.
+grant select on ticket.ticket to linli_app;
 grant select (street_id, ticket_id, title, description, reply, contact_name,
-	contact_phone_mask, on_behalf_note, address, compound_id, building, lon, lat, answers)
+	contact_phone_mask, on_behalf_note, address, compound_id, building, lon, lat, position, position_gcj02, answers)
 	on ticket.private to linli_app;
 grant select (street_id, ticket_id, account_id) on ticket.supporter, ticket.thanks to linli_app;
 grant select (street_id, ticket_id, stars, resolved, satisfied, text) on ticket.rating to linli_app;
@@ -1626,8 +1672,9 @@ grant select on ticket.comment to linli_app;
 grant execute on function core.gcj02_shift(float8, float8), core.wgs84_to_gcj02(float8, float8),
 	core.gcj02_to_wgs84(float8, float8), ticket.statuses_open(), ticket.path_head(text, integer),
 	ticket.path_depth(text), ticket.plain(text), ticket.grams(integer, text), ticket.terms(text),
-	ticket.has_terms(text, text[]), ticket.guard(text, uuid, uuid, integer),
-	ticket.barred(text, uuid, uuid, integer), ticket.actions(text, uuid, uuid, integer),
+	ticket.has_terms(text, text[]), ticket.guard(text, ticket.ticket),
+	ticket.barred(text, ticket.ticket), ticket.supported(uuid), ticket.thanked(uuid),
+	ticket.standing(ticket.ticket, boolean),
 	ticket.position_json(float8, float8, text),
 	ticket.submit(uuid, jsonb), ticket.edit(uuid, text, jsonb), ticket.act(uuid, text, jsonb),
 	ticket.transfer(uuid, jsonb), ticket.add_comment(uuid, uuid, text, boolean, jsonb),

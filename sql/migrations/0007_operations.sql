@@ -52,9 +52,21 @@ begin
 end
 $$;
 
+-- Not the horizon itself: numbers above the last commit may be given out again
+-- after a crash, and an event with such a one would stand before the cursor.
 create or replace function core.horizon() returns text
-language sql stable
-return core.event_horizon()::text || ':00000000-0000-0000-0000-000000000000';
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+	set linli.role = 'system'
+as $$
+begin
+	return coalesce((select e.xact::text::numeric + 1 from core.event e
+		where e.street_id = core.street() and e.xact < core.event_horizon()
+		order by e.xact desc, e.id desc limit 1), 0)::text
+		|| ':00000000-0000-0000-0000-000000000000';
+end
+$$;
+comment on function core.horizon() is
+	'Cursor of now: right behind the last settled event of the caller''s street.';
 
 create or replace function core.changed_streets(since xid8) returns table (street_id integer, mark text)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp

@@ -5,8 +5,9 @@ import acts_database
 import acts_limits
 import acts_network
 import acts_points
+import acts_power
 import acts_process
 import acts_sabotage
 
 ACTS = {**acts_process.ACTS, **acts_database.ACTS, **acts_limits.ACTS,
-        **acts_network.ACTS, **acts_points.ACTS, **acts_sabotage.ACTS}
+        **acts_network.ACTS, **acts_power.ACTS, **acts_points.ACTS, **acts_sabotage.ACTS}

@@ -2,12 +2,12 @@
 between a client and the daemon; and clocks that jump."""
 
 import contextlib
-import json
 import os
 import pathlib
 import subprocess
 import time
 
+import acts_database
 import harness
 import net
 
@@ -112,18 +112,13 @@ def clock(p):
             now.write_text(offset)
             s.faults += 1
             begin = time.monotonic()
-            status, _ = s.daemon.get("/v1/changes?wait=2&after=" + head(s), {
-                "Authorization": "Bearer " + s.site.tokens["lead_far"]}, timeout=20)
+            status, _ = s.daemon.get("/v1/changes?wait=2&after=" + acts_database.head(s, "lead_far"),
+                                     s.token("lead_far"), timeout=20)
             took = time.monotonic() - begin
             s.expect(status == 200 and took < 6, f"{offset}: a poll of 2 s: {status} after {took:.1f} s")
             s.await_recovery(begin, 5)
     refused = {n: c for n, c in s.counts.items() if n.startswith(("401", "429", "5"))}
     s.expect(not refused, f"requests failed for the clock: {refused}")
-
-
-def head(s):
-    _, body = s.daemon.get("/v1/changes/head", {"Authorization": "Bearer " + s.site.tokens["lead_far"]})
-    return json.loads(body)["next"]
 
 
 ACTS = {"partition": partition, "loss": loss, "half_open": half_open, "clock": clock}

@@ -1,14 +1,13 @@
 """The daemon ends at each named point around commit and reply (include/
 fault.h): with a retry under the same key there is one effect, and one reply."""
 
-import pathlib
 import random
 
 import harness
 import journal
 import samples
 
-# point → may the first attempt have had an effect?
+# point → has the first attempt had an effect? None: who knows.
 POINTS = {"before_send": False, "before_sync": False, "after_send": None, "before_reply": True,
           "after_reply": True}
 PHOTO_POINTS = ("before_rename", "after_blob")
@@ -47,6 +46,9 @@ class Person:
         reply, = self.client.once(op, actor, path, body, key, ticket)
         return journal.verdict(*reply[:2]), reply
 
+    def insist(self, *request):
+        harness.wait_for(lambda: self.ask(*request)[0] == "yes", "a good reply")
+
     def photo(self, actor):
         """Once; its verdict."""
         body, media = samples.upload_body(samples.png(16, 16, random.randbytes(3)))
@@ -56,15 +58,23 @@ class Person:
         return journal.verdict(*reply[:2])
 
 
-def crash_and_retry(s, arm, person, op, actor, path, body, key, ticket=None):
+def crash_and_retry(s, arm, person, effect, *request):
+    before = events(s)
     arm.touch()
-    said, _ = person.ask(op, actor, path, body, key, ticket)
-    s.expect(said == "unknown", f"{s.folder.name} {op}: answered before it died: {said}")
+    said, _ = person.ask(*request)
+    s.expect(said == "unknown", f"{s.folder.name} {request[0]}: answered before it died: {said}")
     hit(s, arm)
-    harness.wait_for(lambda: person.ask(op, actor, path, body, key, ticket)[0] == "yes", "a good retry")
+    if effect is not None:
+        s.expect(events(s) == before + effect, f"{s.folder.name} {request[0]}: {events(s) - before} effects")
+    person.insist(*request)
+    s.expect(events(s) == before + 1, f"{s.folder.name} {request[0]}: one event after the retry")
 
 
-def point(name, effect):
+def events(s):
+    return s.sql("select count(*) from core.event")[0][0]
+
+
+def point(effect):
     def body(s, arm):
         person = Person(s, 0)
         key = journal.marker()
@@ -72,13 +82,11 @@ def point(name, effect):
         ticket = journal.json.loads(reply[2])["id"]
         for op in OPERATIONS:
             key = journal.marker()
-            before = s.sql("select count(*) from core.event")[0][0]
             actor, path, content = {
                 "submit": ("resident", "/v1/tickets", {**samples.TICKET, "title": key}),
                 "comment": ("resident", f"/v1/tickets/{ticket}/comments", {"text": key}),
                 "accept": ("lead", f"/v1/tickets/{ticket}/accept", None)}[op]
-            crash_and_retry(s, arm, person, op, actor, path, content, key, ticket)
-            s.expect(s.sql("select count(*) from core.event")[0][0] == before + 1, f"{name} {op}: one event")
+            crash_and_retry(s, arm, person, effect, op, actor, path, content, key, ticket)
     return body
 
 
@@ -95,7 +103,7 @@ def photo_point(s, arm):
 
 def points(p):
     for name, effect in POINTS.items():
-        armed(p, name, point(name, effect))
+        armed(p, name, point(effect))
     for name in PHOTO_POINTS:
         armed(p, name, photo_point)
 

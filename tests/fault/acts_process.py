@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 
 DAEMON_LIMIT = 5   # seconds; promise of recovery
@@ -9,7 +10,7 @@ DAEMON_LIMIT = 5   # seconds; promise of recovery
 
 def quiet(p):
     """No fault at all: the oracle finds nothing where nothing went wrong."""
-    with p.act() as s:
+    with p.act():
         time.sleep(min(10, p.options.seconds))
 
 
@@ -38,4 +39,22 @@ def stopped_worker(p):
             s.await_recovery(time.monotonic(), DAEMON_LIMIT)
 
 
-ACTS = {"quiet": quiet, "kills": kills, "stopped_worker": stopped_worker}
+def upgrade(p):
+    """SIGTERM, and a new one on the same socket, again and again under load:
+    not one request fails."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1024)
+        with p.act(listener=listener) as s:
+            for _ in range(max(2, p.options.seconds // 10)):
+                time.sleep(2)
+                s.faults += 1
+                s.daemon.process.terminate()
+                s.expect(s.daemon.process.wait(60) == 0, "it did not end well")
+                s.daemon.start()  # who came meanwhile waited in the socket's queue
+            time.sleep(1)
+    failed = {n: c for n, c in s.counts.items() if n.startswith(("5", "none"))}
+    s.expect(not failed, f"requests failed: {failed}")
+
+
+ACTS = {"quiet": quiet, "kills": kills, "stopped_worker": stopped_worker, "upgrade": upgrade}

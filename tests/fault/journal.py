@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import pathlib
 import random
+import select
 import string
 import threading
 import time
@@ -46,6 +47,12 @@ def verdict(status, code):
     return "unknown"
 
 
+def ended(sock):
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return poll.poll(0)
+
+
 class Wire:
     """One keep-alive connection, made anew when it breaks."""
 
@@ -56,6 +63,8 @@ class Wire:
         """None, or why it failed; True in self.sent when bytes may have left."""
         self.sent = False
         try:
+            if self.connection and ended(self.connection.sock):
+                self.broken(None)  # the server has closed it while it was idle
             if not self.connection:
                 self.connection = http.client.HTTPConnection(*self.address, timeout=self.timeout)
                 self.connection.connect()

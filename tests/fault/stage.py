@@ -17,6 +17,8 @@ import subprocess
 import threading
 import time
 
+import psycopg2
+
 import harness
 import journal
 import oracle
@@ -69,11 +71,18 @@ class Daemon:
     """linlid as an init system runs it: started again, on the same port,
     whenever its supervisor ends."""
 
-    def __init__(self, settings, folder, env=None, command=()):
-        self.settings, self.folder, self.env, self.command = settings, folder, env or {}, command
+    def __init__(self, settings, folder, env=None, listener=None):
+        self.settings, self.folder, self.env, self.listener = settings, folder, env or {}, listener
         self.host, port = settings.values["listen"].rsplit(":", 1)
         self.port, self.starts, self.logs = int(port), 0, []
         self.start()
+
+    def command(self):
+        """With a listening socket to adopt, as an init system hands it over."""
+        if not self.listener:
+            return [str(harness.LINLID), "serve"]
+        return ["sh", "-c", f'exec 3<&{self.listener.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" serve',
+                str(harness.LINLID)]
 
     def start(self):
         end = time.monotonic() + 60
@@ -82,8 +91,8 @@ class Daemon:
             log = self.folder / f"log-{self.starts}"
             with open(log, "ab") as out:
                 self.process = subprocess.Popen(
-                    [*self.command, str(harness.LINLID), "serve"], stdin=subprocess.DEVNULL,
-                    stdout=out, stderr=out, start_new_session=True,
+                    self.command(), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                    start_new_session=True, pass_fds=[self.listener.fileno()] if self.listener else [],
                     env={**os.environ, "LINLI_CONFIG": str(self.settings.path), **self.env})
             self.logs.append(log)
             while self.process.poll() is None:
@@ -187,16 +196,17 @@ class Stage:
     """with Stage(site, folder, seed) as s: … ; s.findings afterwards."""
 
     def __init__(self, site, folder, seed, clients=50, processes=4, pace=0.05, env=None, load=True,
-                 command=(), host="127.0.0.1", existing=None, **settings):
+                 listener=None, host="127.0.0.1", existing=None, **settings):
         self.site, self.folder = site, pathlib.Path(folder)
         self.folder.mkdir(parents=True)
         self.random = random.Random(seed)
         self.database = existing or site.cluster.fresh()
         self.settings = harness.Settings(self.folder, site.cluster, self.database, site.keys)
-        self.settings.values.update(listen=f"{host}:{free_port()}", **settings)
+        port = listener.getsockname()[1] if listener else free_port()
+        self.settings.values.update(listen=f"{host}:{port}", **settings)
         self.settings.write()
         self.data_dir = self.settings.values["data_dir"]
-        self.daemon = Daemon(self.settings, self.folder, env, command)
+        self.daemon = Daemon(self.settings, self.folder, env, listener)
         self.address = (host, self.daemon.port)
         self.probe = Probe(self.daemon, site.tokens["lead"])
         self.probe.start()
@@ -212,6 +222,9 @@ class Stage:
 
     def sql(self, text, *args):
         return self.site.cluster.execute(self.database, text, *args)
+
+    def token(self, person):
+        return {"Authorization": "Bearer " + self.site.tokens[person]}
 
     def note(self, text):
         self.notes.append(text)
@@ -272,7 +285,8 @@ class Stage:
             self.daemon.stop()
         except AssertionError as e:
             self.findings.append(str(e))
-        self.site.cluster.drop(self.database)
+        with contextlib.suppress(psycopg2.OperationalError):  # a cluster beyond repair
+            self.site.cluster.drop(self.database)
 
     # -- faults many acts need ------------------------------------------------
 
