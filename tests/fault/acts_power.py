@@ -106,6 +106,9 @@ def cut_and_return(p, s, disk):
     disk.detach()
     disk.restore()
     disk.attach()
+    # After a power cut no process has an old one's number; here they have.
+    for lock in (cluster.folder / "data/postmaster.pid", pathlib.Path(cluster.socket) / ".s.PGSQL.5432.lock"):
+        lock.unlink(missing_ok=True)
     since = time.monotonic()
     cluster.sh("start")
     s.daemon.start()

@@ -81,7 +81,7 @@ class Daemon:
         """With a listening socket to adopt, as an init system hands it over."""
         if not self.listener:
             return [str(harness.LINLID), "serve"]
-        return ["sh", "-c", f'exec 3<&{self.listener.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" serve',
+        return ["sh", "-c", 'exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" serve',
                 str(harness.LINLID)]
 
     def start(self):
@@ -91,8 +91,8 @@ class Daemon:
             log = self.folder / f"log-{self.starts}"
             with open(log, "ab") as out:
                 self.process = subprocess.Popen(
-                    self.command(), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                    start_new_session=True, pass_fds=[self.listener.fileno()] if self.listener else [],
+                    self.command(), stdin=self.listener or subprocess.DEVNULL, stdout=out, stderr=out,
+                    start_new_session=True,
                     env={**os.environ, "LINLI_CONFIG": str(self.settings.path), **self.env})
             self.logs.append(log)
             while self.process.poll() is None:
