@@ -269,10 +269,30 @@ $$;
 comment on function core.idem_sweep() is 'Job: deletes the street''s dead keys, returns how many.';
 
 ---------------------------------------------------------------- events
+-- Events are ordered by transaction number, which belongs to a cluster: those
+-- of a restored dump may be ahead of all the new one gives out for years, and
+-- would be invisible for so long. So numbers count from the begin of an era.
+-- It is a constant in a function's body: reading it costs nothing.
+create function core.era() returns bigint
+language sql stable parallel safe
+return 0;
+comment on function core.era() is
+	'What is added to this cluster''s transaction numbers; core.era_begin() writes it anew.';
+
+create function core.event_xact() returns xid8
+language sql volatile
+return (pg_current_xact_id()::text::bigint + core.era())::text::xid8;
+comment on function core.event_xact() is 'The number of this transaction in the feed.';
+
+create function core.event_horizon() returns xid8
+language sql stable
+return (pg_snapshot_xmin(pg_current_snapshot())::text::bigint + core.era())::text::xid8;
+comment on function core.event_horizon() is 'All below it in the feed is settled.';
+
 create table core.event (
 	street_id integer not null,
 	id uuid not null,
-	xact xid8 not null default pg_current_xact_id(),
+	xact xid8 not null default core.event_xact(),
 	at timestamptz not null default core.now(),
 	subject text not null,
 	subject_id uuid not null,
@@ -290,7 +310,7 @@ create table core.event (
 create index event_feed on core.event (street_id, xact, id);
 create index event_subject on core.event (street_id, subject_id, xact, id);
 comment on table core.event is
-	'class: street. Append-only: every state change, one row, in its transaction. Feeds order by (xact, id) and deliver only xact < pg_snapshot_xmin(pg_current_snapshot()).';
+	'class: street. Append-only: every state change, one row, in its transaction. Feeds order by (xact, id) and deliver only xact < core.event_horizon().';
 comment on column core.event.path is 'Grid path of the subject at the time, for visibility';
 comment on column core.event.owner_id is 'The resident who may always see it';
 alter table core.event enable row level security;

@@ -23,7 +23,7 @@ declare
 	st constant integer := core.street();
 	x xid8 := coalesce(nullif(split_part(p_after, ':', 1), ''), '0')::xid8;
 	i uuid := coalesce(nullif(split_part(p_after, ':', 2), ''), '00000000-0000-0000-0000-000000000000')::uuid;
-	horizon constant xid8 := pg_snapshot_xmin(pg_current_snapshot());
+	horizon constant xid8 := core.event_horizon();
 begin
 	-- Their part of the street's events may be small: walk it grid by grid.
 	if core.role() in ('grid_lead', 'community') then
@@ -44,18 +44,28 @@ $$;
 comment on function core.feed(text, integer) is
 	'Events the caller may see after a cursor "xact:id" (null = from the beginning), in order.';
 
+-- Not the horizon itself: numbers above the last commit may be given out again
+-- after a crash, and an event with such a one would stand before the cursor.
 create function core.horizon() returns text
-language sql stable
-return pg_snapshot_xmin(pg_current_snapshot())::text || ':00000000-0000-0000-0000-000000000000';
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+	set linli.role = 'system'
+as $$
+begin
+	return coalesce((select e.xact::text::numeric + 1 from core.event e
+		where e.street_id = core.street() and e.xact < core.event_horizon()
+		order by e.xact desc, e.id desc limit 1), 0)::text
+		|| ':00000000-0000-0000-0000-000000000000';
+end
+$$;
 comment on function core.horizon() is
-	'Cursor of now: all before it is settled in the snapshot that read it.';
+	'Cursor of now: right behind the last settled event of the caller''s street.';
 
 create function core.changed_streets(since xid8) returns table (street_id integer, mark text)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 	set linli.street = '' set linli.role = 'system'
 as $$
 declare
-	horizon constant xid8 := pg_snapshot_xmin(pg_current_snapshot());
+	horizon constant xid8 := core.event_horizon();
 	s integer;
 begin
 	return query select null::integer, horizon::text;
@@ -72,6 +82,51 @@ end
 $$;
 comment on function core.changed_streets(xid8) is
 	'First a row without street: the mark for the next call. Then the streets with events that became visible since the mark.';
+
+create function core.newest_event() returns xid8
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+	set linli.street = '' set linli.role = 'system'
+as $$
+declare
+	newest xid8 := '0';
+	x xid8;
+	s integer;
+begin
+	for s in select y.id from grid.street y loop
+		perform set_config('linli.street', s::text, true);
+		select e.xact into x from core.event e where e.street_id = s order by e.xact desc limit 1;
+		if x > newest then
+			newest := x;
+		end if;
+	end loop;
+	return newest;
+end
+$$;
+comment on function core.newest_event() is 'The highest number in the feed, of all streets.';
+
+create function core.era_fits() returns boolean
+language sql stable security definer set search_path = pg_catalog, pg_temp
+return core.newest_event()::text::bigint
+	< pg_snapshot_xmax(pg_current_snapshot())::text::bigint + core.era();
+comment on function core.era_fits() is
+	'False when events are ahead of this cluster: they were restored from another''s dump.';
+
+create function core.era_begin() returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if core.era_fits() then
+		return false;
+	end if;
+	-- Far enough that no cursor handed out before the loss lies ahead.
+	execute format('create or replace function core.era() returns bigint'
+		' language sql stable parallel safe return %s::bigint',
+		core.newest_event()::text::bigint + 4294967296);
+	return true;
+end
+$$;
+comment on function core.era_begin() is
+	'After a restore: lets the feed go on above all it had. True when that was due.';
 
 create function core.idem_sweep_all() returns integer
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -92,3 +147,5 @@ comment on function core.idem_sweep_all() is 'Job: core.idem_sweep() in every st
 grant select on core.event_view to linli_app;
 grant execute on function core.feed(text, integer), core.horizon(), core.changed_streets(xid8) to linli_app;
 grant execute on function core.idem_sweep_all() to linli_job;
+grant execute on function core.era(), core.event_xact(), core.event_horizon(), core.era_fits()
+	to linli_app, linli_job;
