@@ -3,8 +3,9 @@
 # needs no edit here.
 
 SAN ?=
+COV ?=
 FAULTS ?=
-B := build/$(if $(SAN),san,rel)$(if $(FAULTS),-faults)
+B := build/$(if $(SAN),san,$(if $(COV),cov,rel))$(if $(FAULTS),-faults)
 V ?=
 Q := $(if $(V),,@)
 
@@ -12,22 +13,27 @@ CC := gcc
 # -isystem for the libraries: their headers are not held to our warnings.
 PKGS := jansson libevent libevent_pthreads libevent_openssl libpq libjwt \
 	libsodium libcrypto libssl zlib libconfuse libsystemd libpcre2-8
-CPPFLAGS += -D_GNU_SOURCE -Iinclude $(if $(SAN)$(FAULTS),-DLINLI_FAULTS) \
+CPPFLAGS += -D_GNU_SOURCE -Iinclude $(if $(SAN)$(COV)$(FAULTS),-DLINLI_FAULTS) \
 	$(patsubst -I%,-isystem %,$(shell pkg-config --cflags-only-I $(PKGS) 2>/dev/null))
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wmissing-prototypes -Werror
 CFLAGS += -std=c11 -g -fno-omit-frame-pointer -fstack-protector-strong $(WARN) \
-	$(if $(SAN),-O1 -fsanitize=address$(,)undefined -fno-sanitize-recover=undefined,-O2 -D_FORTIFY_SOURCE=2)
+	$(if $(SAN),-O1 -fsanitize=address$(,)undefined -fno-sanitize-recover=undefined,$(if $(COV),$(COUNTED),-O2 -D_FORTIFY_SOURCE=2))
 LDFLAGS += -pie -Wl,-z,relro,-z,now \
 	$(if $(SAN),-fsanitize=address$(,)undefined)
 CFLAGS += -fPIE
 LDLIBS += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
 , := ,
 
+# Under gnu11 gcc knows fork and exec, and keeps the counters over them.
+COUNTED := -O0 --coverage -fprofile-abs-path -fprofile-update=atomic -std=gnu11
+HOOK := $(if $(COV),$(B)/tests/coverage/exit.o)
+LDFLAGS += $(if $(COV),--coverage -Wl$(,)--wrap=_exit$(,)--wrap=_Exit$(,)--wrap=abort)
+
 OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out src/main.c,$(wildcard src/*.c src/domain/*.c)))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 EMBEDDED := $(wildcard sql/migrations/*.sql sql/queries/*.sql)
 
-.PHONY: all run check unit lint bench fault deps clean format help install
+.PHONY: all run check unit lint coverage bench fault deps clean format help install
 .SECONDARY:
 
 all: $(B)/linlid $(B)/linlid-image
@@ -39,6 +45,7 @@ help:
 	@echo 'make unit     only the C unit tests     make lint    only the lints'
 	@echo 'make deps     install what is missing   make format  clang-format the tree'
 	@echo 'make install  into PREFIX (/usr/local), below DESTDIR'
+	@echo 'make coverage how much of src/ the tests run, and what they do not'
 	@echo 'make bench    measure                   make clean   remove build/'
 	@echo 'make fault    kill, cut and fill everything under load (SECONDS=60 KILLS=100)'
 
@@ -58,6 +65,13 @@ check:
 unit-build: $(UNIT)
 unit lint:
 	$(Q)$(MAKE) --no-print-directory check PARTS=$@
+
+coverage:
+	$(Q)sh .ci/deps check
+	$(Q)$(MAKE) --no-print-directory -j COV=1 all unit-build
+	$(Q)find build/cov -name '*.gcda' -delete
+	$(Q)env LINLI_BUILD=build/cov /usr/bin/python3 tests/check.py unit sql http
+	$(Q)/usr/bin/python3 tests/coverage/report.py build/cov
 
 bench:
 	$(Q)sh .ci/deps bench
@@ -95,9 +109,9 @@ format:
 clean:
 	rm -rf build
 
-$(B)/linlid: $(B)/src/main.o $(B)/liblinli.a
+$(B)/linlid: $(B)/src/main.o $(B)/liblinli.a $(HOOK)
 	@echo "  LINK $@"
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(B)/src/main.o -Wl,--whole-archive $(B)/liblinli.a -Wl,--no-whole-archive $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(B)/src/main.o $(HOOK) -Wl,--whole-archive $(B)/liblinli.a -Wl,--no-whole-archive $(LDLIBS)
 
 $(B)/liblinli.a: $(OBJ) $(B)/embed.o
 	$(Q)rm -f $@
@@ -105,20 +119,22 @@ $(B)/liblinli.a: $(OBJ) $(B)/embed.o
 
 # Photos are re-encoded in a process of their own, so that hostile images meet
 # no server memory; only this one links libvips.
-$(B)/linlid-image: src/image/main.c
+$(B)/linlid-image: $(B)/src/image/main.o $(HOOK)
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
-	$(Q)$(CC) $(CPPFLAGS) $(shell pkg-config --cflags vips 2>/dev/null | sed 's/-I/-isystem /g') $(CFLAGS) $(LDFLAGS) -o $@ $< $(shell pkg-config --libs vips 2>/dev/null)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs vips 2>/dev/null)
+
+$(B)/src/image/main.o: CPPFLAGS += $(shell pkg-config --cflags vips 2>/dev/null | sed 's/-I/-isystem /g')
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC   $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/unit/%: tests/unit/%.c $(B)/liblinli.a
+$(B)/unit/%: tests/unit/%.c $(B)/liblinli.a $(HOOK)
 	@mkdir -p $(@D)
 	@echo "  TEST $@"
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(B)/liblinli.a $(LDLIBS) -lcmocka
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(HOOK) $(B)/liblinli.a $(LDLIBS) -lcmocka
 
 # A list that only changes when a file comes or goes, so that one that is
 # deleted leaves the binary too.
@@ -150,4 +166,4 @@ $(B)/embed.S: build/openapi.json $(EMBEDDED) build/carried Makefile
 $(B)/embed.o: $(B)/embed.S
 	$(Q)$(CC) -c -o $@ $<
 
--include $(OBJ:.o=.d) $(B)/src/main.d $(UNIT:=.d)
+-include $(OBJ:.o=.d) $(B)/src/main.d $(B)/src/image/main.d $(UNIT:=.d)

@@ -387,7 +387,7 @@ def test_the_dashboard_shows_what_there_is(seen):
 def test_make_install(tmp_path, site):
     def install(*more):
         subprocess.run(["make", "-s", "install", f"DESTDIR={tmp_path}", *more,
-                        f"SAN={'1' if harness.BUILD.name == 'san' else ''}"],
+                        *{"san": ["SAN=1"], "cov": ["COV=1"]}.get(harness.BUILD.name, [])],
                        cwd=harness.TOP, check=True, timeout=300, capture_output=True)
     install("PREFIX=/usr")
     found = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
