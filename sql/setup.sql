@@ -35,6 +35,9 @@ grant usage on schema public to linli_owner, linli_app, linli_job, linli_matcher
 
 -- Exclusion constraints over uuid and int (assignments now, bookings later).
 create extension if not exists btree_gist schema public;
+-- Boundaries of grids. Its operators are not leakproof and need not be: a point
+-- is looked up by functions of linli_matcher (grid.at), lists by plain figures.
+create extension if not exists postgis schema public;
 
 -- Under a policy an index is only used through leakproof operators. Array
 -- containment compares elements and neither raises nor prints them; text
