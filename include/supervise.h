@@ -30,6 +30,7 @@ struct shared {
 	struct slot job;
 	struct slot workers[64];
 	struct limit_table limits;
+	atomic_llong clock; /* clock_share() */
 };
 
 struct worker {

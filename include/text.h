@@ -1,6 +1,7 @@
 /* Small text and byte helpers. All strict: a fault is false, never a guess. */
 #ifndef LINLI_TEXT_H
 #define LINLI_TEXT_H
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,6 +28,9 @@ unsigned uuid_street(const char *uuid);
 /* Of an Accept-Language (NULL: none), ours: "zh" or "en". */
 const char *language_pick(const char *accept);
 
-int64_t clock_ms(void);     /* wall clock, ms since 1970 */
+/* The wall clock, ms since 1970. It never goes back: after it was set back it
+ * goes on from where it was, in all processes that share the memory. */
+int64_t clock_ms(void);
+void clock_share(atomic_llong *memory);
 int64_t monotonic_us(void); /* for durations only */
 #endif

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/queue.h>
-#include <time.h>
 
 #include "config.h"
 #include "etag.h"
@@ -28,7 +27,7 @@ request_authenticate(struct request *rq)
 	if (!header || strncasecmp(header, "Bearer ", 7) != 0)
 		return request_turn_away(rq, "unauthenticated");
 	token = header + 7;
-	why = token_verify_cached(token, strlen(token), (int64_t)time(NULL),
+	why = token_verify_cached(token, strlen(token), clock_ms() / 1000,
 				  &rq->actor);
 	if (why)
 		return request_turn_away(rq, why);

@@ -268,6 +268,7 @@ open_shared(bool verified)
 	s->verified = verified;
 	s->adopted = super.listener.adopted;
 	limit_open(&s->limits, super.begun_us);
+	clock_share(&s->clock);
 	s->worker_count = workers < 1 ? 1 : workers > 64 ? 64 : (int)workers;
 	metrics_open(super.contract, s->worker_count);
 	super.shared = s;

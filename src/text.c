@@ -172,13 +172,32 @@ random_fill(unsigned char *out, size_t n)
 	}
 }
 
+/* By how much the wall clock was ever ahead of the monotonic one. */
+static atomic_llong own_lead, *lead = &own_lead;
+
+void
+clock_share(atomic_llong *memory)
+{
+	atomic_store(memory, atomic_load(lead));
+	lead = memory;
+}
+
+/* What was must not come again when the clock is set back: expired tokens
+ * would live once more, new ids sort before old ones. */
 static int64_t
 clock_us(void)
 {
+	long long most = atomic_load(lead), now;
+	int64_t mono;
 	struct timespec t;
 
+	/* In this order: a pause between the two never adds to the lead. */
 	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+	mono = monotonic_us();
+	now = (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000 - mono;
+	while (now > most && !atomic_compare_exchange_weak(lead, &most, now))
+		;
+	return mono + (now > most ? now : most);
 }
 
 /* Kernel randomness by the page, a system call for every 512 ids. */

@@ -188,6 +188,28 @@ test_clock(void **state)
 	assert_true(monotonic_us() >= t);
 }
 
+/* security 42: as it was before somebody set the clock back an hour. */
+static void
+test_clock_set_back(void **state)
+{
+	static atomic_llong lead;
+	const int64_t hour = 3600 * 1000;
+	char before[37], after[37];
+	int64_t now;
+
+	(void)state;
+	uuid_make(before, 1);
+	clock_share(&lead);
+	now = clock_ms();
+	atomic_fetch_add(&lead, hour * 1000);
+	assert_in_range(clock_ms(), now + hour, now + hour + 20000);
+	uuid_make(after, 1);
+	assert_true(strncmp(before, after, 8) < 0);
+	/* set forward again, by two hours: followed at once */
+	atomic_fetch_sub(&lead, 2 * hour * 1000);
+	assert_in_range(clock_ms(), now, now + 20000);
+}
+
 int
 main(void)
 {
@@ -199,6 +221,7 @@ main(void)
 		cmocka_unit_test(test_uuid_valid),
 		cmocka_unit_test(test_uuid_fork),
 		cmocka_unit_test(test_clock),
+		cmocka_unit_test(test_clock_set_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
