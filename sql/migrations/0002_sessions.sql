@@ -268,6 +268,8 @@ begin
 		perform identity.revoke(s.id, 'refresh_reused');
 	elsif token.expires_at <= core.now() then
 		verdict := 'expired';
+		-- For good: it must not live again when the clock is set back.
+		perform identity.revoke(s.id, 'expired');
 	elsif s.disabled_at is not null or until is null then
 		verdict := 'revoked';
 		perform identity.revoke(s.id, 'role_ended');
