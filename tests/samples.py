@@ -200,10 +200,15 @@ NEEDS = {
 }
 
 
-def call(world, op, role, body=None, method=None, headers=None):
+def needs(world, op, role):
+    """What the operation needs beside its example, made."""
+    return NEEDS.get(op.id, lambda world, role: {})(world, role)
+
+
+def call(world, op, role, body=None, method=None, headers=None, need=None):
     """The operation with everything right, by somebody in that role. body
     replaces the example's fields, a header of None is left out."""
-    need = NEEDS.get(op.id, lambda world, role: {})(world, role)
+    need = needs(world, op, role) if need is None else need
     client = getattr(world, PERSON[role]) if role else world.client()
     path = op.template.format(**need.get("ids", {}))
     sent = need.get("body", op.example)
