@@ -75,11 +75,13 @@ ROLES = sorted(PERSON)
 
 
 def test_every_operation_is_in_the_role_table():
+    """security 5, 50"""
     assert sorted(EXPECTED) == [op.id for op in OPERATIONS]
 
 
 @every()
 def test_contract_agrees_with_the_role_table(op):
+    """security 5, 50"""
     assert op.public == (EXPECTED[op.id] == "public")
     if not op.public:
         assert op.roles == sorted(EXPECTED[op.id])
@@ -91,6 +93,7 @@ REFUSED = [(op, role) for op in PROTECTED for role in ROLES if role not in EXPEC
 
 @every(PROTECTED)
 def test_no_token_is_401(shared, op):
+    """security 5, 9"""
     reply = send(shared, op)
     assert (reply.status_code, reply.json()["code"]) == (401, "unauthenticated")
     assert reply.headers["WWW-Authenticate"].startswith("Bearer")
@@ -111,6 +114,7 @@ def test_bad_tokens_are_401(shared, op):
 
 @pytest.mark.parametrize("op, role", REFUSED, ids=lambda v: v if isinstance(v, str) else v.id)
 def test_other_roles_are_403(shared, op, role):
+    """security 5"""
     reply = send(shared, op, PERSON[role], json=op.example)
     assert (reply.status_code, reply.json()["code"]) == (403, "role_not_allowed")
 
@@ -149,6 +153,7 @@ def test_head_is_get_without_body(shared, op):
 
 @every(of("body"))
 def test_every_bad_field_is_named(shared, op):
+    """security 6, 20"""
     count = 0
     for body, expected in faults.rounds(SPEC.resolve, op.body, op.example):
         reply = send(shared, op, person_for(op), json=body)
@@ -187,6 +192,7 @@ def test_unknown_and_repeated_query_parameters_are_400(shared, op):
 
 @every(of("query"))
 def test_every_bad_query_parameter_is_named(shared, op):
+    """security 21"""
     lists = {p["name"]: list(faults.text_faults(SPEC.resolve, p["schema"]))
              for p in op.params if p["in"] == "query"}
     for n in range(max(map(len, lists.values()))):
@@ -256,6 +262,7 @@ TRAPS = [b'{"a":1}\0', b'{"a":"\0"}', b'{"a":1,"a":2}', b"[" * 33 + b"]" * 33,
 
 @every(of("body"))
 def test_json_traps_are_400(shared, op):
+    """security 19"""
     for text in TRAPS:
         reply = send(shared, op, person_for(op), data=text, headers={"Content-Type": "application/json"})
         assert (reply.status_code, reply.json()["code"]) == (400, "invalid_json"), f"{text}: {reply.text}"
@@ -263,6 +270,7 @@ def test_json_traps_are_400(shared, op):
 
 @every(of("body"))
 def test_too_large_a_body_is_413(shared, op):
+    """security 19"""
     most = op.op.get("x-max-body", 262144)
     reply = send(shared, op, person_for(op), data=b'{"a":"' + b"x" * most + b'"}',
                  headers={"Content-Type": "application/json"})
@@ -277,6 +285,7 @@ METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "TRACE")
 
 @pytest.mark.parametrize("path", PATHS)
 def test_options_and_other_methods(shared, path):
+    """security 5, 26"""
     allowed = {op.method for op in OPERATIONS if op.template == path}
     target = re.sub(r"\{\w+\}", str(uuid.uuid4()), path)
     options = shared.client()("OPTIONS", target)
@@ -293,7 +302,7 @@ def test_options_and_other_methods(shared, path):
 
 @pytest.mark.parametrize("path", PATHS)
 def test_paths_close_to_one_are_not_it(shared, path):
-    """No other spelling of a path reaches a handler: 400 or 404, never 401."""
+    """security 5: No other spelling of a path reaches a handler: 400 or 404, never 401."""
     target = re.sub(r"\{\w+\}", str(uuid.uuid4()), path)
     head, tail = target[1:].rsplit("/", 1) if target.count("/") > 1 else ("", target[1:])
     for bad in (target + "/", "/" + target, target + "/x", target.upper(), target.replace("/", "/./", 1),
@@ -313,6 +322,7 @@ def test_method_override_is_ignored(shared):
 
 
 def test_served_contract_is_the_bundle(shared):
+    """security 50"""
     reply = shared.client().get("/openapi.json")
     assert reply.content == (harness.TOP / "build/openapi.json").read_bytes()
     assert reply.headers["Content-Type"] == "application/json"
@@ -320,7 +330,7 @@ def test_served_contract_is_the_bundle(shared):
 
 @every()
 def test_operation_is_served(shared, op):
-    """The routes are the contract's: a call reaches the operation it names."""
+    """security 50: The routes are the contract's: a call reaches the operation it names."""
     reply = send(shared, op, person_for(op), json=op.example)
     harness.wait_for(lambda: any(
         e["req"] == reply.headers["X-Request-Id"] and e["op"] == op.id

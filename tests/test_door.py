@@ -1,6 +1,5 @@
 """The door behind the guard: how often one may ask, who the client is, pages
-of other origins, packed replies. The numbers are those of the security
-requirements."""
+of other origins, packed replies."""
 
 import concurrent.futures
 import contextlib
@@ -79,7 +78,7 @@ def flood(world, who, seconds, threads=8):
 
 
 def test_four_workers_count_as_one(door):
-    """21: burst and rate hold exactly, whichever worker is asked."""
+    """security 21: burst and rate hold exactly, whichever worker is asked."""
     world = door(workers=4, actor_per_minute=600, actor_burst=40)
     statuses, took = flood(world, "lead", 3)
     assert set(statuses) == {200, 429}
@@ -179,7 +178,7 @@ def seen_as(world, *forwarded):
 
 
 def test_forwarded_for_of_strangers_is_not_read(door):
-    """26"""
+    """security 26"""
     world = door(address_per_minute=1, address_burst=4)
     assert seen_as(world) == "127.0.0.1"
     assert seen_as(world, b"198.51.100.7") == "127.0.0.1"
@@ -189,7 +188,7 @@ def test_forwarded_for_of_strangers_is_not_read(door):
 
 
 def test_forwarded_for_of_a_trusted_proxy(door):
-    """26: the last hop that is not ours, never what that one claims."""
+    """security 26: the last hop that is not ours, never what that one claims."""
     world = door(trusted_proxies="127.0.0.1, 10.0.0.0/8", address_per_minute=1, address_burst=9)
     assert seen_as(world) == "127.0.0.1"
     assert seen_as(world, b"198.51.100.7") == "198.51.100.7"
@@ -256,7 +255,7 @@ def test_settings_that_cannot_be_are_refused(door):
 # Pages of other origins -----------------------------------------------------
 
 def test_a_page_of_a_configured_origin_may_call(door):
-    """26"""
+    """security 26"""
     world = door(cors_origins=PAGE + ", http://localhost:3000")
     for origin in (PAGE, "http://localhost:3000"):
         reply = ask(world, who="lead", headers={"Origin": origin})
@@ -291,6 +290,7 @@ def test_preflight(door):
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", PAGE + ".evil.example", PAGE + ":444",
                                     PAGE.replace("https", "http"), PAGE.upper(), ""])
 def test_other_origins_get_nothing(origins, origin):
+    """security 26"""
     for method, path in (("GET", "/v1/me"), ("OPTIONS", "/v1/tickets")):
         reply = ask(origins, path, "lead", method,
                     {"Origin": origin, "Access-Control-Request-Method": "POST"})

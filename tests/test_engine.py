@@ -62,6 +62,7 @@ def test_plus_is_a_plus(shared):
 
 
 def test_repeated_headers_are_400(shared):
+    """security 12"""
     token = shared.site.tokens["lead"]
     with raw.Connection(shared.server.url) as c:
         c.send(f"GET /v1/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
@@ -102,6 +103,7 @@ def tickets(world):
 
 
 def test_fifty_parallel_submits_make_one_ticket(shared):
+    """security 38"""
     before, key = tickets(shared), uuid.uuid4().hex
     replies = in_parallel(50, lambda _: shared.client("resident").post(
         "/v1/tickets", samples.TICKET, headers={"Idempotency-Key": key}))
@@ -112,6 +114,7 @@ def test_fifty_parallel_submits_make_one_ticket(shared):
 
 
 def test_same_key_with_another_request_is_422(shared):
+    """security 38"""
     key = {"Idempotency-Key": uuid.uuid4().hex}
     first = shared.resident.post("/v1/tickets", samples.TICKET, headers=key)
     assert first.status_code == 201
@@ -126,6 +129,7 @@ def test_same_key_with_another_request_is_422(shared):
 
 
 def test_keys_of_two_users_are_apart(shared):
+    """security 38"""
     key = {"Idempotency-Key": uuid.uuid4().hex}
     one = shared.resident.post("/v1/tickets", samples.TICKET, headers=key).json()
     two = shared.resident2.post("/v1/tickets", samples.TICKET, headers=key).json()
@@ -153,6 +157,7 @@ def test_a_failed_request_does_not_use_up_its_key(shared):
 
 
 def test_a_key_lives_24_hours(world):
+    """security 38"""
     key = {"Idempotency-Key": "the-key"}
     first = world.resident.post("/v1/tickets", samples.TICKET, headers=key)
     world.set_clock("23 hours 59 minutes")
@@ -170,6 +175,7 @@ def test_a_key_lives_24_hours(world):
 # Versions ------------------------------------------------------------------------
 
 def test_etag_304_412_428(shared):
+    """security 39"""
     path = f"/v1/grids/{A_GRID}"
     first = shared.community.get(path)
     tag = first.headers["ETag"]
@@ -186,6 +192,7 @@ def test_etag_304_412_428(shared):
 
 
 def test_of_two_writers_one_is_told(shared):
+    """security 39"""
     path = f"/v1/grids/{A_GRID}"
     first = shared.community.get(path)
     body = {"name": first.json()["name"], "household_count": 62, "person_count": 150}
@@ -195,6 +202,7 @@ def test_of_two_writers_one_is_told(shared):
 
 
 def test_two_leads_accept_at_once(shared):
+    """security 39"""
     for _ in range(10):
         ticket = samples.ticket(shared, "submitted")
         replies = in_parallel(2, lambda i: shared.client(("lead", "lead2")[i]).post(
@@ -273,6 +281,7 @@ def age_spent(world):
 
 
 def test_refresh_reuse_kills_the_family(shared):
+    """security 13"""
     first = samples.login(shared)
     second = refresh(shared, first).json()
     third = refresh(shared, second).json()
@@ -297,6 +306,7 @@ def test_refresh_called_twice_in_a_moment_is_only_refused(shared):
 
 
 def test_fifty_parallel_refreshes_have_one_success(shared):
+    """security 13"""
     first = samples.login(shared)
     replies = in_parallel(50, lambda _: refresh(shared, first))
     good = [r for r in replies if r.status_code == 200]
@@ -308,6 +318,7 @@ def test_fifty_parallel_refreshes_have_one_success(shared):
 
 
 def test_refresh_token_is_no_access_token(shared):
+    """security 11"""
     tokens = samples.login(shared)
     assert me(shared, {"access_token": tokens["refresh_token"]}) == 401
     reply = shared.client().post("/v1/sessions/refresh", {"refresh_token": tokens["access_token"][:256]})
@@ -321,6 +332,7 @@ def test_refresh_tokens_are_stored_hashed(shared):
 
 
 def test_logout_bites_at_once(shared):
+    """security 14"""
     tokens, other = samples.login(shared), samples.login(shared)
     assert shared.client().delete("/v1/sessions/current", headers=bearer(tokens)).status_code == 204
     assert me(shared, tokens) == 401 and refresh(shared, tokens).status_code == 401
@@ -328,6 +340,7 @@ def test_logout_bites_at_once(shared):
 
 
 def test_disabled_account_is_out_at_once(world):
+    """security 14"""
     tokens = samples.login(world, "resident2")
     assert me(world, tokens) == 200
     harness.run_linlid(world.settings, "user", "disable", "--login", "resident2")
@@ -339,6 +352,7 @@ def test_disabled_account_is_out_at_once(world):
 
 
 def test_new_password_ends_sessions(world):
+    """security 14"""
     tokens = samples.login(world, "resident2")
     harness.run_linlid(world.settings, "user", "password", "--login", "resident2", "--password-stdin",
                        stdin="a new password\n")

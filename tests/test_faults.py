@@ -29,6 +29,7 @@ def programme():
 @pytest.mark.parametrize("name", ["kills", "crash", "head_after_crash", "lost_replies", "locked", "points",
                                   "sabotage_no_unique_key", "sabotage_lazy_commit"])
 def test_fault(programme, name, capsys):
+    """security 38: "points" is a crash between commit and reply, "lost_replies" its news that never came."""
     before = programme.passed
     programme.run(name, acts.ACTS[name])
     assert programme.passed == before + 1, capsys.readouterr().out

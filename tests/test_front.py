@@ -165,7 +165,7 @@ def test_plain_http_is_sent_to_tls(front):
 
 
 def test_the_daemon_sees_the_client_not_the_proxy(front):
-    """26: whatever the client writes into X-Forwarded-For."""
+    """security 26: whatever the client writes into X-Forwarded-For."""
     seen = []
     for source, forged in (("127.0.0.2", None), ("127.0.0.3", "198.51.100.9"),
                            ("127.0.0.4", "198.51.100.9, 127.0.0.1")):

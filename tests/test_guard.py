@@ -1,4 +1,4 @@
-"""What stands at the door (security.md 18, 22): every malformed message gets
+"""What stands at the door: every malformed message gets
 one problem and a closed connection, at once, byte by byte, and behind a good
 request; what is legal goes through however it is cut."""
 
@@ -191,6 +191,7 @@ def is_refused(c, status, code):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", FAULTS)
 def test_malformed_messages_are_refused(shared, name, mode):
+    """security 18"""
     with raw.Connection(shared.server.url) as c:
         send(c, FAULTS[name], mode, shared.site.tokens["lead"])
         if mode == "behind":
@@ -263,7 +264,7 @@ def test_expectation_is_answered_before_the_body(shared):
 
 
 def test_body_limit_is_the_operations_own(shared):
-    """Known from the head alone: nothing of the body has been sent."""
+    """security 19: Known from the head alone: nothing of the body has been sent."""
     most = shared.spec.by_id["uploadPhoto"].op["x-max-body"]
     head = ("POST /v1/photos HTTP/1.1\r\n" + HOST + "Content-Type: image/png\r\n"
             "Content-Length: {}\r\nExpect: 100-continue\r\n\r\n")
@@ -352,6 +353,7 @@ def connect(world, address="127.0.0.1"):
 
 @pytest.mark.parametrize("text", ["G", get()[:-2], POST + SIZED + "\r\n" + BODY[:-1], CHUNKED + "c\r\n" + BODY])
 def test_slow_messages_time_out(hasty, text):
+    """security 22"""
     with connect(hasty) as c:
         c.send(text.encode())
         is_refused(c, 408, "request_timeout")
@@ -362,7 +364,7 @@ def test_slow_messages_time_out(hasty, text):
 
 
 def test_dripping_head_times_out(hasty):
-    """A byte now and then does not put the deadline off."""
+    """security 22: A byte now and then does not put the deadline off."""
     with connect(hasty) as c:
         c.socket.settimeout(0.2)
         for byte in b"GET /aaaaaaaaaaaaaaaaaaaa":
@@ -399,6 +401,7 @@ def test_idle_connection_closes_without_a_word(hasty):
 
 
 def test_connections_from_one_address_are_limited(hasty):
+    """security 22"""
     with contextlib.ExitStack() as stack:
         held = [stack.enter_context(connect(hasty, "127.0.0.2")) for _ in range(4)]
         for c in held:
@@ -465,7 +468,7 @@ def mutate(rng, text):
 
 
 def test_whatever_comes_the_answer_is_ours(shared):
-    """2,000 seeded mutations: no page of evhttp's, no mismatch, no crash, and
+    """security 18: 2,000 seeded mutations: no page of evhttp's, no mismatch, no crash, and
     at most one refusal, the last."""
     rng = random.Random(18)
     sources = [text for text, _ in LEGAL.values()]

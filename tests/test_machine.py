@@ -119,6 +119,7 @@ def stage(shared):
 
 @pytest.mark.parametrize("status", TABLE)
 def test_every_action_of_everybody(stage, status):
+    """security 39"""
     standing = stage.ticket(status)
     told = {p: set(read(stage.people[p], standing)["actions"]) for p in PERSONS}
     assert told == {p: set(allowed(status, p)) for p in PERSONS}

@@ -174,7 +174,7 @@ def test_counters_outlive_a_worker_and_the_job_process(seen):
 
 
 def test_metrics_are_not_on_the_api_nor_the_api_there(seen):
-    """Security requirement 50."""
+    """security 50"""
     assert seen.client().get("/metrics").status_code == 404
     there = f"http://{seen.settings.values['metrics_listen']}"
     for path in ("/", "/v1/me", "/healthz", "/metrics/x", "/openapi.json"):

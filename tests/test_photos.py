@@ -171,6 +171,7 @@ def test_what_is_served_is_clean_and_cached(shared):
 
 
 def test_only_through_a_ticket_one_may_read(shared):
+    """security 9"""
     path = attached(shared, jpeg(colour="blue"))
     other = samples.ticket(shared)
     for size in ("full", "thumb"):

@@ -199,6 +199,7 @@ def kids(world):
 
 
 def test_sighup_takes_a_rotated_key_into_use(site, spec, tmp_path):
+    """security 17"""
     world = World(site, spec, tmp_path, keys_dir=str(own_keys(site, tmp_path)))
     old = kids(world)
     assert len(old) == 1 and samples.kid(samples.login(world)["access_token"]) in old
@@ -252,6 +253,7 @@ def idle(site, tmp_path):
 
 
 def test_start_refuses_a_key_others_can_read(idle):
+    """security 17"""
     keys = pathlib.Path(idle.values["keys_dir"])
     pem = next(keys.glob("*.pem"))
     for file, mode in ((pem, 0o644), (pem, 0o640), (keys / "current", 0o664)):
@@ -448,6 +450,7 @@ HOSTILE = ("\r\n{\"event\":\"forged\"}", "\x1b[31mred\x1b[0m", "\u2028\u2029", "
 
 
 def test_log_lines_are_json_whatever_comes(world):
+    """security 25"""
     world.client().get("/healthz")
     for bad in HOSTILE:
         text = bad.encode("utf-8", "surrogateescape")
@@ -473,6 +476,7 @@ def test_log_lines_are_json_whatever_comes(world):
 
 
 def test_no_secret_in_the_log(site, spec, tmp_path):
+    """security 47"""
     world = World(site, spec, tmp_path, log_level="debug")
     tokens = samples.login(world)
     samples.login(world, password="canary-password-4711", status=401)

@@ -132,6 +132,7 @@ def readable(plant, mark, who, name):
 
 @everybody
 def test_no_marker_out_of_scope_in_any_reply(readers, planted, name):
+    """security 2"""
     reader, leaks = readers[name], []
     hidden = [m for p in planted.plants for m, who in p.marks.items() if not readable(p, m, who, name)]
     hidden += [p.id for p in planted.plants if not p.seen_by(name)]
@@ -167,6 +168,7 @@ def test_nobody_but_staff_learns_who_the_neighbours_are(readers, name):
 
 @everybody
 def test_counts_are_of_what_one_sees(planted, name):
+    """security 2"""
     client = getattr(planted, name)
     visible = [p for p in planted.plants if p.seen_by(name)]
     listed = client.get("/v1/tickets?limit=100").json()["items"]
@@ -184,6 +186,7 @@ def test_counts_are_of_what_one_sees(planted, name):
 
 @everybody
 def test_the_feed_tells_of_visible_tickets_only(planted, name):
+    """security 2"""
     planted.settle()
     seen, after = set(), None
     while True:
@@ -255,6 +258,7 @@ def state(world):
 
 @pytest.mark.parametrize("op", WITH_ID, ids=lambda op: op.id)
 def test_hidden_ids_are_404_byte_for_byte(planted, op):
+    """security 1"""
     before, asked = state(planted), 0
     for name in PEOPLE:
         if WHO[name][0] not in op.roles:
@@ -271,7 +275,7 @@ def test_hidden_ids_are_404_byte_for_byte(planted, op):
 
 
 def test_photos_need_their_own_ticket(planted):
-    """A photo's id below another ticket, or another's internal photo: 404."""
+    """security 4, 9: A photo's id below another ticket, or another's internal photo: 404."""
     op = SPEC.by_id["downloadPhoto"]
     mine, other = planted.plants[0], planted.plants[2]
     reference = ask(planted, "resident", op, op.template.format(id=mine.id, photo_id=uuid.uuid4()))
@@ -297,6 +301,7 @@ def same(world, name, operation, ids, body, field, hidden):
 
 
 def test_hidden_ids_in_bodies_are_unknown_ids(planted):
+    """security 1"""
     before = state(planted)
     far, own = planted.plants[14], samples.TICKET
     mine = samples.ticket(planted)
@@ -333,6 +338,7 @@ def test_hidden_ids_in_bodies_are_unknown_ids(planted):
     ("under", "/v1/grid-groups", grid_id("2/1/")), ("grid_id", "/v1/grid-groups", grid_id("2/1/1/1/")),
     ("under", "/v1/tickets", grid_id("2/1/")), ("under", "/v1/tickets/summary", grid_id("2/1/"))])
 def test_hidden_ids_in_queries_are_unknown_ids(planted, field, path, hidden):
+    """security 1"""
     for name in ("resident", "lead", "community", "street"):
         replies = [getattr(planted, name).get(path, params={field: v}) for v in (str(uuid.uuid4()), hidden)]
         assert replies[0].json() == replies[1].json() and replies[0].status_code == replies[1].status_code
@@ -345,6 +351,7 @@ PRIVATE = ("contact_name", "contact_phone_mask", "address", "compound_id", "buil
 
 
 def test_public_view_holds_nothing_private(planted):
+    """security 7"""
     for plant in (p for p in planted.plants if p.public):
         for name in PEOPLE:
             if not plant.seen_by(name):
@@ -403,7 +410,7 @@ def test_a_lead_whose_assignment_ended_sees_nothing(planted):
 # Many people through one daemon ----------------------------------------------------
 
 def test_interleaved_requests_stay_apart(planted):
-    """1,000 requests of all people at once, good ones and errors mixed, some
+    """security 45: 1,000 requests of all people at once, good ones and errors mixed, some
     cut off: no reply holds what is not the caller's."""
     choices = random.Random(45)
     work = [(choices.choice(PEOPLE), choices.choice(planted.plants), choices.randrange(8)) for _ in range(1000)]

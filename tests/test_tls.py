@@ -151,7 +151,7 @@ def test_a_bad_token_disturbs_nobody(secure):
 # What the guard sees ---------------------------------------------------------------
 
 def test_the_guard_sees_what_was_encrypted(secure):
-    """18, behind a pipelined good request too."""
+    """security 18: behind a pipelined good request too."""
     with Secure(secure) as c:
         c.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
                b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabc")
@@ -201,7 +201,7 @@ def test_a_message_cut_short_tells_no_secret_in_clear(secure):
 # Who does not finish ---------------------------------------------------------------
 
 def test_handshakes_have_a_deadline(site, spec, tmp_path):
-    """22: neither silence nor half a hello keeps a descriptor."""
+    """security 22: neither silence nor half a hello keeps a descriptor."""
     world = World(site, spec, tmp_path, **certify(tmp_path / "tls"), head_timeout_s=1, idle_timeout_s=60)
     try:
         before = descriptors(world)
@@ -321,7 +321,7 @@ def test_sigterm_drains(secure):
     (lambda t: os.rename(certify(t / "b")["tls_key"], t / "key.pem"), "is not the certificate's key"),
 ])
 def test_what_does_not_fit_does_not_start(site, tmp_path, spoil, said):
-    """17: a world-readable key is refused."""
+    """security 17: a world-readable key is refused."""
     tls = tmp_path / "tls"
     settings = harness.Settings(tmp_path, site.cluster, "linli_template", site.keys, **certify(tls))
     harness.run_linlid(settings, "check")

@@ -277,7 +277,7 @@ def drip(address, count, opened, let_go):
 
 
 def slow_clients(p):
-    """1,000 clients who send a byte now and then: everybody else hardly notices."""
+    """security 22: 1,000 clients who send a byte now and then: everybody else hardly notices."""
     opened, let_go = multiprocessing.Event(), multiprocessing.Event()
     with p.act(load=False, head_timeout_s=10) as s:
         timed(s, "/v1/me", seconds=1)

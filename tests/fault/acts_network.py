@@ -102,7 +102,7 @@ def connections(s):
 
 
 def clock(p):
-    """The daemon's wall clock jumps: nobody's request fails for it, timers
+    """security 42: the daemon's wall clock jumps: nobody's request fails for it, timers
     that are monotonic go on."""
     now = p.act_folder.parent / "wall"
     now.write_text("+0")

@@ -102,6 +102,7 @@ def photo_point(s, arm):
 
 
 def points(p):
+    """security 38"""
     for name, effect in POINTS.items():
         armed(p, name, point(effect))
     for name in PHOTO_POINTS:

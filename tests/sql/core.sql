@@ -82,6 +82,7 @@ select lives_ok($$select core.idem_put('k', 'h2', 200, '{}')$$, 'or got in the w
 select pg_temp.clock(now() + interval '24 hours 1 second');
 -- a session of an hour is over by then: the context is set by hand
 select from who, set_config('linli.actor', account_id::text, true) where login = 'zz-resident';
+-- security 38
 select lives_ok($$select core.idem_check('k', 'h2')$$, 'after 24 hours a key is free');
 select lives_ok($$select core.idem_put('k', 'h2', 200, '{}')$$, 'to be taken again');
 select throws_ok($$select core.idem_put('k', 'h2', 200, '{}')$$, '23505', null, 'once');
@@ -99,6 +100,7 @@ select from core.put_event('test', pg_temp.u(900), 'private', null, null, '60001
 select from core.put_event('test', pg_temp.u(901), 'public', null, null, '60001/2/1/1/', null, true);
 select from core.put_event('test', pg_temp.u(902), 'private', null, null, '60001/2/1/1/', null, false);
 select is((select xact from core.event where subject_id = pg_temp.u(900)), pg_current_xact_id(), 'an event knows its transaction');
+-- security 46
 select throws_ok('update core.event set action = $$x$$', '42501', null, 'history is not updated, even by the owner');
 select throws_ok('delete from core.event', '42501', null, 'nor deleted');
 select throws_ok('truncate core.event', '42501', null, 'nor truncated');

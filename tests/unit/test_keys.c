@@ -14,6 +14,7 @@ verdict(const char *token)
 	return token_verify(token, strlen(token), ISS, AUD, NOW, &c);
 }
 
+/* security 17 */
 static void
 test_rotation(void **state)
 {
@@ -34,6 +35,7 @@ test_rotation(void **state)
 	fails(keys_new(dir, &why), &why, "already");
 }
 
+/* security 17 */
 static void
 test_key_files(void **state)
 {
@@ -89,6 +91,7 @@ write_key(EVP_PKEY *pkey, const char *passphrase)
 	EVP_PKEY_free(pkey);
 }
 
+/* security 17 */
 static void
 test_other_keys(void **state)
 {

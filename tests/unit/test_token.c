@@ -133,6 +133,7 @@ test_round_trip(void **state)
 	expect(forge(header(""), payload(NULL, NULL)), NULL);
 }
 
+/* security 12 */
 static void
 test_shape(void **state)
 {
@@ -168,7 +169,7 @@ test_shape(void **state)
 			    "token_malformed");
 }
 
-/* Real signatures: only the size decides. */
+/* security 12: real signatures, only the size decides. */
 static void
 test_size(void **state)
 {
@@ -213,6 +214,7 @@ test_signature(void **state)
 	EVP_PKEY_free(stranger);
 }
 
+/* security 10 */
 static void
 test_algorithms(void **state)
 {
@@ -248,6 +250,7 @@ test_algorithms(void **state)
 	expect(arena_printf(a, "%s.%s", text, b64(mac, 32)), "token_invalid");
 }
 
+/* security 10, 11 */
 static void
 test_header(void **state)
 {
@@ -284,6 +287,7 @@ test_header(void **state)
 	       "token_malformed");
 }
 
+/* security 11 */
 static void
 test_claims(void **state)
 {
@@ -322,6 +326,7 @@ test_claims(void **state)
 	       NULL);
 }
 
+/* security 11: a minute either way, to the second. */
 static void
 test_times(void **state)
 {
