@@ -168,7 +168,7 @@ class Server:
             if self.process.poll() is not None:
                 raise AssertionError("linlid ended: " + self.log.read_text(errors="replace")[-4000:])
             for entry in self.lines("ready"):
-                found = re.search(r"https?://\S+?:\d+|unix:\S+", entry.get("message", ""))
+                found = re.search(r"https?://\S+:\d+|unix:\S+", entry.get("message", ""))
                 if found:
                     return found.group(0)
             return None

@@ -353,6 +353,14 @@ def test_problems_are_packed_too(packing):
     assert json.loads(body)["errors"] == json.loads(plain.body)["errors"]
 
 
+def test_a_cache_is_told_of_all_that_the_reply_hangs_on(door):
+    world = door(cors_origins=PAGE)
+    path = "/v1/tickets?" + "&".join(f"unknown_{i}=1" for i in range(20))
+    for accept in ("gzip", "identity"):
+        reply = ask(world, path, "lead", headers={"Origin": PAGE, "Accept-Encoding": accept})
+        assert reply.header("Vary") == "Origin, Accept-Encoding"
+
+
 def test_the_contract_is_packed_once(packing):
     plain, packed, body = both(packing, "/openapi.json", None)
     assert body == plain.body and len(packed.body) < len(plain.body) / 4

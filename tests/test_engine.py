@@ -71,6 +71,25 @@ def test_repeated_headers_are_400(shared):
     assert (reply.status, json.loads(reply.body)["code"]) == (400, "repeated_header")
 
 
+# What nobody foresaw -------------------------------------------------------------
+
+@pytest.mark.parametrize("statement, event, logged", [
+    ("perform core.fail(409, 'no_such_code')", "unknown_problem", "no_such_code"),
+    ("perform secret()", "sql_error", "42883 "), ("raise 'secret %', 42", "sql_error", "P0001 "),
+])
+def test_what_the_database_says_unasked_stays_in_the_log(world, statement, event, logged):
+    world.sql("create or replace function identity.me() returns table (account_id uuid, login text, name text)"
+              f" language plpgsql stable security definer as $$begin {statement}; end$$")
+    reply = raw.exchange(world.server.url, "GET", "/v1/me",
+                         {"Authorization": "Bearer " + world.site.tokens["lead"], "Accept-Language": "en"})
+    problem = json.loads(reply.body)
+    assert (reply.status, problem["code"]) == (500, "internal_error")
+    for word in ("no_such", "secret", "42883", "PL/pgSQL"):
+        assert word not in reply.body.decode()
+    line, = world.server.lines(event)
+    assert line["message"].startswith(logged)
+
+
 # Languages --------------------------------------------------------------------
 
 @pytest.mark.parametrize("accept, lang", [
@@ -295,6 +314,13 @@ def test_refresh_reuse_kills_the_family(shared):
     assert shared.sql("select count(*) from identity.session where id = %s and revoked_at is null",
                       first["session_id"]) == [(0,)]
     assert any("refresh" in e["event"] for e in shared.server.lines())
+
+
+def test_a_session_that_was_left_alone_expires(shared):
+    tokens = samples.login(shared)
+    shared.sql("update identity.refresh_token set expires_at = core.now() where session_id = %s", tokens["session_id"])
+    reply = refresh(shared, tokens)
+    assert (reply.status_code, reply.json()["code"]) == (401, "token_expired")
 
 
 def test_refresh_called_twice_in_a_moment_is_only_refused(shared):

@@ -4,8 +4,10 @@ ticket one may read."""
 import concurrent.futures
 import hashlib
 import io
+import json
 import os
 import pathlib
+import shutil
 import signal
 import struct
 import time
@@ -295,6 +297,44 @@ def test_no_room_is_503_and_leaves_nothing(world):
     data.unlink()
     data.mkdir()
     assert upload(world, jpeg()).status_code == 201
+
+
+def test_a_lost_file_is_503_and_said(world):
+    """From a backup without data_dir, say: the client may try again later."""
+    path = attached(world, jpeg())
+    for blob in blobs(world):
+        blob.unlink()
+    reply = world.resident.get(path)
+    assert (reply.status_code, reply.json()["code"]) == (503, "storage_unavailable")
+    assert world.server.lines("blob_missing")
+
+
+@pytest.mark.parametrize("script, status, code", [
+    ("exit 1", 503, "overloaded"), ("exit 4", 422, "photo_damaged"), ("kill -9 $$", 422, "photo_damaged"),
+    ("exit 0", 500, "internal_error"), ("echo big; echo x >&4; echo x >&5", 500, "internal_error"),
+    (None, 503, "overloaded")], ids=["trouble", "damaged", "killed", "silent", "senseless", "missing"])
+def test_whatever_becomes_of_the_converter(other_converter, script, status, code):
+    world, program = other_converter
+    program.unlink(missing_ok=True)
+    if script:
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    reply = raw.exchange(world.server.url, "POST", "/v1/photos", {
+        "Authorization": "Bearer " + world.site.tokens["resident"], "Content-Type": "image/jpeg"}, jpeg())
+    assert (reply.status, json.loads(reply.body)["code"]) == (status, code)
+    assert world.sql("select count(*) from ticket.photo") == [(0,)] and not blobs(world)
+
+
+@pytest.fixture(scope="module")
+def other_converter(site, spec, tmp_path_factory):
+    """A daemon beside which another linlid-image may be put."""
+    folder = tmp_path_factory.mktemp("converter")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(harness, "LINLID", folder / "linlid")
+        shutil.copy(harness.BUILD / "linlid", folder / "linlid")
+        made = conftest.World(site, spec, folder)
+    yield made, folder / "linlid-image"
+    made.close()
 
 
 def test_bytes_of_dropped_photos_go(world):

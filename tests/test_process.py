@@ -1,10 +1,12 @@
 """The daemon's processes: what dies is replaced, what stops loses nothing,
 what does not fit does not start."""
 
+import contextlib
 import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -217,14 +219,82 @@ def test_sighup_takes_a_rotated_key_into_use(site, spec, tmp_path):
     world.close()
 
 
-def test_sighup_with_a_broken_file_keeps_the_old_settings(site, spec, tmp_path):
+@pytest.mark.parametrize("spoil, who", [
+    (lambda world, keys: (keys / "current").write_text("nonsense\n"), {"worker-0", "worker-1"}),
+    (lambda world, keys: world.settings.path.write_text("nosuch = 1\n"), {"main", "job", "worker-0", "worker-1"}),
+], ids=["keys", "settings"])
+def test_sighup_with_a_broken_file_keeps_the_old_settings(site, spec, tmp_path, spoil, who):
     keys = own_keys(site, tmp_path)
     world = World(site, spec, tmp_path, keys_dir=str(keys))
-    (keys / "current").write_text("nonsense\n")
+    spoil(world, keys)
     world.server.process.send_signal(signal.SIGHUP)
-    harness.wait_for(lambda: len(world.server.lines("reload_failed")) >= 2, "the refusal")
+    harness.wait_for(lambda: {e["process"] for e in world.server.lines("reload_failed")} == who, "the refusals")
     assert serves(world)
     assert samples.kid(samples.login(world)["access_token"]) in kids(world)
+    world.close()
+
+
+# Stopping in spite of somebody ------------------------------------------------
+
+@contextlib.contextmanager
+def held_open(site, spec, folder, **settings):
+    """A daemon with a request that does not come to its end."""
+    world = World(site, spec, folder, **settings)
+    try:
+        with raw.Connection(world.server.url) as c:
+            c.send(b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                   b"Content-Length: 50\r\n\r\n{")
+            assert serves(world)
+            yield world
+    finally:
+        if world.server.process.poll() is None:
+            world.server.process.kill()
+            world.server.process.wait()
+        site.cluster.drop(world.database)
+
+
+def test_the_drain_has_an_end(site, spec, tmp_path):
+    """A request that does not end is cut; a worker that does not turn, killed."""
+    with held_open(site, spec, tmp_path, drain_seconds=1) as world:
+        children = world.server.children()
+        stuck = world.server.pid("job")
+        os.kill(stuck, signal.SIGSTOP)
+        world.server.process.send_signal(signal.SIGTERM)
+        assert world.server.process.wait(harness.WAIT) == 0
+        assert not any(alive(p) for p in children)
+        cut, = world.server.lines("drain_cut")
+        assert "1 connections were still open" in cut["message"]
+        assert world.server.lines("child_died")[-1]["message"] == "job: signal 9"
+
+
+def test_asked_twice_it_ends_at_once(site, spec, tmp_path):
+    with held_open(site, spec, tmp_path, drain_seconds=600) as world:
+        children = world.server.children()
+        world.server.process.send_signal(signal.SIGTERM)
+        harness.wait_for(lambda: world.server.lines("stopping"), "the drain")
+        world.server.process.send_signal(signal.SIGTERM)
+        assert world.server.process.wait(harness.WAIT) == 1
+        assert not any(alive(p) for p in children)
+
+
+def test_out_of_descriptors_waits_and_serves_on(site, spec, tmp_path):
+    world = World(site, spec, tmp_path, workers=1)
+    worker = world.server.pid("worker-0")
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(raw.Connection(world.server.url))
+        assert first.request("GET", "/healthz").status == 200
+        used = len(os.listdir(f"/proc/{worker}/fd"))
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, (used + 3, used + 3))
+        rest = [stack.enter_context(raw.Connection(world.server.url)) for _ in range(6)]
+        harness.wait_for(lambda: world.server.lines("accept_failed"), "the refusal")
+        assert first.request("GET", "/v1/me", {"Authorization": "Bearer " + world.site.tokens["lead"]}).status == 200
+        before = len(world.server.lines("accept_failed"))
+        for c in rest[:3]:
+            assert c.request("GET", "/healthz").status == 200
+            c.socket.close()
+        for c in rest[3:]:
+            assert c.request("GET", "/healthz").status == 200, "who waited in the queue gets a turn"
+        assert len(world.server.lines("accept_failed")) - before < 50, "it does not spin"
     world.close()
 
 
@@ -417,6 +487,71 @@ def test_start_without_database_waits_for_it(apart):
     assert apart.client("lead").get("/v1/me").status_code == 503
     apart.site.cluster.start()
     harness.wait_for(lambda: apart.client("lead").get("/v1/me").status_code == 200, "the return")
+
+
+def test_a_database_that_comes_late_and_does_not_fit_ends_the_program(site, tmp_path):
+    """What the start refuses is refused later too, before the first request."""
+    late = f"late{os.getpid()}"
+    server = harness.Server(harness.Settings(tmp_path, site.cluster, late, site.keys), tmp_path / "log")
+    assert raw.exchange(server.url, "GET", "/readyz").status == 503
+    odd = site.cluster.fresh()
+    site.cluster.execute(odd, "update core.migration set checksum = 'x' where version = 2")
+    site.cluster.execute("postgres", f'alter database "{odd}" rename to "{late}"')
+    try:
+        assert server.process.wait(harness.WAIT) == 1
+        assert "0002" in server.tail() and server.lines("mismatch")
+        assert not server.lines("database_ready")
+    finally:
+        server.stop()
+        site.cluster.drop(late)
+
+
+@contextlib.contextmanager
+def by_tcp(socket_path):
+    """A port that leads to PostgreSQL's socket file."""
+    def pump(a, b):
+        with contextlib.suppress(OSError):
+            while data := a.recv(65536):
+                b.sendall(data)
+            b.shutdown(socket.SHUT_WR)
+
+    def accept():
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = door.accept()
+                far = socket.socket(socket.AF_UNIX)
+                far.connect(socket_path)
+                ends.extend((near, far))
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=pump, args=pair, daemon=True).start()
+
+    ends = []
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield door.getsockname()[1]
+        door.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+    for end in ends:
+        end.close()
+
+
+def test_a_database_on_another_machine(site, spec, tmp_path):
+    """Reached by TCP, whose connecting takes more turns than a socket file's."""
+    with by_tcp(f"{site.cluster.socket}/.s.PGSQL.5432") as port:
+        database = site.cluster.fresh()
+        settings = harness.Settings(tmp_path, site.cluster, database, site.keys)
+        for name in ("database", "database_jobs", "database_owner"):
+            settings.values[name] = settings.values[name].replace(
+                f"host={site.cluster.socket}", f"host=127.0.0.1 port={port}")
+        settings.write()
+        assert "agree" in harness.run_linlid(settings, "check")
+        server = harness.Server(settings, tmp_path / "log")
+        bearer = {"Authorization": "Bearer " + site.tokens["lead"]}
+        harness.wait_for(lambda: raw.exchange(server.url, "GET", "/readyz").status == 200, "ready")
+        assert {raw.exchange(server.url, "GET", "/v1/me", bearer).status for _ in range(20)} == {200}
+        assert server.stop() == 0
+    site.cluster.drop(database)
 
 
 def test_terminated_connections_are_replaced(world):

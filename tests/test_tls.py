@@ -312,6 +312,12 @@ def test_sigterm_drains(secure):
     secure.server.process.wait(harness.WAIT)
 
 
+def encrypt(key):
+    subprocess.run(["openssl", "pkey", "-in", key, "-out", key.with_suffix(".new"), "-aes256",
+                    "-passout", "pass:secret"], check=True, capture_output=True, timeout=30)
+    os.replace(key.with_suffix(".new"), key)
+
+
 @pytest.mark.parametrize("spoil, said", [
     (lambda t: os.chmod(t / "key.pem", 0o644), "everybody may read it"),
     (lambda t: os.chmod(t / "key.pem", 0o602), "everybody may read it"),
@@ -319,6 +325,8 @@ def test_sigterm_drains(secure):
     (lambda t: (t / "cert.pem").write_text("x"), "holds no certificate"),
     (lambda t: (t / "key.pem").write_text("x"), "is not the certificate's key"),
     (lambda t: os.rename(certify(t / "b")["tls_key"], t / "key.pem"), "is not the certificate's key"),
+    (lambda t: encrypt(t / "key.pem"), "is not the certificate's key"),  # and nobody is asked for a password
+    (lambda t: ((t / "key.pem").unlink(), (t / "key.pem").mkdir(0o700)), "key.pem: "),
 ])
 def test_what_does_not_fit_does_not_start(site, tmp_path, spoil, said):
     """security 17: a world-readable key is refused."""
