@@ -197,7 +197,6 @@ needs_tick(const struct db_pool *p)
 {
 	for (int i = 0; i < p->count; i++)
 		if (p->conns[i].count > 0 ||
-		    p->conns[i].state == CONN_CONNECTING ||
 		    p->conns[i].state == CONN_PREPARING)
 			return true;
 	return p->waiting.first;

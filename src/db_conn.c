@@ -30,6 +30,8 @@ db_conn_close(struct db_conn *c)
 	event_drop(&c->read);
 	event_drop(&c->write);
 	event_drop(&c->timer);
+	PQfinish(db_connect_end(c->connecting));
+	c->connecting = NULL;
 	PQfinish(c->pg);
 	c->pg = NULL;
 	c->broken = false;
@@ -194,78 +196,61 @@ conn_connected(struct db_conn *c)
 	c->write = event_new(c->pool->base, fd, EV_WRITE, on_writable, c);
 	event_add(c->read, NULL);
 	enter_state(c, CONN_PREPARING);
+	db_tick_start(c->pool);
 	if (send_prepares(c))
 		db_conn_flush(c);
 	else
 		db_conn_drop(c, "cannot prepare");
 }
 
-static void on_connecting(evutil_socket_t fd, short what, void *arg);
-
-/* libpq may change its socket at each step: a new event each time. */
 static void
-await_connecting(struct db_conn *c, short what)
-{
-	event_drop(&c->read);
-	c->read = event_new(c->pool->base, PQsocket(c->pg), what,
-			    on_connecting, c);
-	event_add(c->read, NULL);
-}
-
-static void
-on_connecting(evutil_socket_t fd, short what, void *arg)
+on_connected(evutil_socket_t fd, short what, void *arg)
 {
 	struct db_conn *c = arg;
 
 	(void)fd;
 	(void)what;
-	switch (PQconnectPoll(c->pg)) {
-	case PGRES_POLLING_READING:
-		await_connecting(c, EV_READ);
-		break;
-	case PGRES_POLLING_WRITING:
-		await_connecting(c, EV_WRITE);
-		break;
-	case PGRES_POLLING_OK:
-		event_drop(&c->read);
-		conn_connected(c);
-		break;
-	default:
+	event_drop(&c->read);
+	c->pg = db_connect_end(c->connecting);
+	c->connecting = NULL;
+	if (!c->pg || PQstatus(c->pg) != CONNECTION_OK) {
 		db_conn_drop(c, "cannot connect");
+		return;
 	}
+	PQsetNoticeReceiver(c->pg, db_pipe_notice, c);
+	conn_connected(c);
 }
 
 void
 db_conn_start(struct db_conn *c)
 {
-	struct db_params *params = c->pool->params;
+	int fd;
 
 	event_drop(&c->timer);
 	enter_state(c, CONN_CONNECTING);
-	db_tick_start(c->pool);
-	c->pg = PQconnectStartParams(params->keywords, params->values, 1);
-	if (!c->pg || PQstatus(c->pg) == CONNECTION_BAD) {
-		db_conn_drop(c, "cannot connect");
+	c->connecting = db_connect_start(c->pool, &fd);
+	if (!c->connecting) {
+		db_conn_drop(c, "cannot start a thread to connect");
 		return;
 	}
-	PQsetNoticeReceiver(c->pg, db_pipe_notice, c);
-	await_connecting(c, EV_WRITE);
+	c->read = event_new(c->pool->base, fd, EV_READ, on_connected, c);
+	event_add(c->read, NULL);
 }
 
 void
 db_conn_tick(struct db_conn *c, int64_t now)
 {
 	switch (c->state) {
-	case CONN_CONNECTING:
 	case CONN_PREPARING:
-		if (now > c->since_us + CONNECT_US)
-			db_conn_drop(c, "connecting takes too long");
+		if (now > c->since_us + PREPARE_US)
+			db_conn_drop(c, "preparing takes too long");
 		break;
 	case CONN_READY:
 	case CONN_RETIRING:
 		if (!db_pipe_expire(c, now))
 			db_conn_drop(c, "no answer before the deadline");
 		break;
+	case CONN_CONNECTING:
 	case CONN_CLOSED:
 		break;
 	}

@@ -6,7 +6,7 @@
 #define QUEUE_MAX 256           /* segments in flight on one connection */
 #define WAIT_MAX QUEUE_MAX      /* jobs waiting: one connection takes all */
 #define WAIT_US 1000000         /* how long a job waits for a reconnect */
-#define CONNECT_US 5000000      /* connect and prepare together */
+#define PREPARE_US 5000000
 #define TICK_US 50000
 #define SLOW_US 250000          /* a head that takes longer gets no followers */
 #define LOCK_TIMEOUT_MS 500
@@ -16,7 +16,7 @@
 
 enum conn_state {
 	CONN_CLOSED,     /* until the back-off timer fires */
-	CONN_CONNECTING, /* PQconnectPoll */
+	CONN_CONNECTING, /* on a thread (db_connect.c) */
 	CONN_PREPARING,  /* all statements sent, Sync awaited */
 	CONN_READY,      /* takes jobs */
 	CONN_RETIRING,   /* finishes what it has, then closes */
@@ -32,6 +32,7 @@ struct segment {
 
 struct db_conn {
 	struct db_pool *pool;
+	struct db_connect *connecting;
 	PGconn *pg;
 	enum conn_state state;
 	struct event *timer;       /* back-off */
@@ -90,6 +91,12 @@ void db_conn_flush(struct db_conn *c);
 void db_conn_tick(struct db_conn *c, int64_t now);
 void db_conn_close(struct db_conn *c);
 
+/* db_connect.c: *fd is readable when it has ended, well or not; NULL when
+ * there is no thread to be had. */
+struct db_connect *db_connect_start(const struct db_pool *p, int *fd);
+/* What it came to, the caller's; NULL when it has not ended: abandoned. */
+PGconn *db_connect_end(struct db_connect *connecting);
+
 /* db_pipe.c */
 /* False: not sent, certainly not executed; the connection is broken. */
 bool db_pipe_send(struct db_conn *c, struct db_job *job);
@@ -110,6 +117,7 @@ extern size_t db_statement_count;
 struct db_params {
 	const char *keywords[20], *values[20];
 	char *conninfo, *options;
+	long statement_timeout_ms;
 };
 struct db_params *db_params_new(const char *conninfo,
 				long statement_timeout_ms);

@@ -73,12 +73,13 @@ db_params_new(const char *conninfo, long statement_timeout_ms)
 	size_t n = 0;
 
 	p->conninfo = xstrdup(conninfo);
+	p->statement_timeout_ms = statement_timeout_ms;
 	p->options = session_options(conninfo, statement_timeout_ms);
 	/* A later entry overrides an earlier one, so the conninfo may change
 	 * what stands before dbname and nothing of what stands after. */
 	const char *const table[][2] = {
 		{ "application_name", "linlid" },
-		{ "connect_timeout", "3" }, /* of the synchronous connect */
+		{ "connect_timeout", "3" },
 		/* A network that swallows packets is found out before those
 		 * who wait have waited 5 s. */
 		{ "tcp_user_timeout", "4000" },

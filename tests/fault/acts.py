@@ -3,6 +3,7 @@ findings of its own, if any."""
 
 import acts_database
 import acts_limits
+import acts_names
 import acts_network
 import acts_points
 import acts_power
@@ -10,4 +11,4 @@ import acts_process
 import acts_sabotage
 
 ACTS = {**acts_process.ACTS, **acts_database.ACTS, **acts_limits.ACTS,
-        **acts_network.ACTS, **acts_power.ACTS, **acts_points.ACTS, **acts_sabotage.ACTS}
+        **acts_network.ACTS, **acts_names.ACTS, **acts_power.ACTS, **acts_points.ACTS, **acts_sabotage.ACTS}

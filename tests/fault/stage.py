@@ -71,8 +71,9 @@ class Daemon:
     """linlid as an init system runs it: started again, on the same port,
     whenever its supervisor ends."""
 
-    def __init__(self, settings, folder, env=None, listener=None):
+    def __init__(self, settings, folder, env=None, listener=None, prefix=()):
         self.settings, self.folder, self.env, self.listener = settings, folder, env or {}, listener
+        self.prefix = prefix
         self.host, port = settings.values["listen"].rsplit(":", 1)
         self.port, self.starts, self.logs = int(port), 0, []
         self.start()
@@ -80,7 +81,7 @@ class Daemon:
     def command(self):
         """With a listening socket to adopt, as an init system hands it over."""
         if not self.listener:
-            return [str(harness.LINLID), "serve"]
+            return [*self.prefix, str(harness.LINLID), "serve"]
         return ["sh", "-c", 'exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" serve',
                 str(harness.LINLID)]
 
@@ -196,7 +197,7 @@ class Stage:
     """with Stage(site, folder, seed) as s: … ; s.findings afterwards."""
 
     def __init__(self, site, folder, seed, clients=50, processes=4, pace=0.05, env=None, load=True,
-                 listener=None, host="127.0.0.1", existing=None, **settings):
+                 listener=None, host="127.0.0.1", existing=None, prefix=(), **settings):
         self.site, self.folder = site, pathlib.Path(folder)
         self.folder.mkdir(parents=True)
         self.random = random.Random(seed)
@@ -206,7 +207,7 @@ class Stage:
         self.settings.values.update(listen=f"{host}:{port}", **settings)
         self.settings.write()
         self.data_dir = self.settings.values["data_dir"]
-        self.daemon = Daemon(self.settings, self.folder, env, listener)
+        self.daemon = Daemon(self.settings, self.folder, env, listener, prefix)
         self.address = (host, self.daemon.port)
         self.probe = Probe(self.daemon, site.tokens["lead"])
         self.probe.start()
