@@ -40,7 +40,7 @@ struct config {
 	long body_timeout_s;
 	long body_min_rate;
 	long idle_timeout_s;
-	long max_connections; /* a worker */
+	long max_connections; /* of all workers */
 	long max_connections_per_address;
 	long request_timeout_s;
 	long drain_seconds;

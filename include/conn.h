@@ -5,15 +5,16 @@
 #define LINLI_CONN_H
 #include <event2/event.h>
 #include <event2/http.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include "contract.h"
 
 struct conns;
+struct shared;
 
-/* count: how many there are, kept up to date for others to read. */
+/* How many there are stands in the worker's slot for others to read. */
 struct conns *conns_new(struct event_base *base,
-			const struct contract *contract, atomic_int *count);
+			const struct contract *contract,
+			struct shared *shared, int worker);
 /* evhttp's bevcb; arg is the struct conns. */
 struct bufferevent *conns_accept(struct event_base *base, void *arg);
 /* A whole request has arrived. */

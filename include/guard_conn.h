@@ -13,8 +13,11 @@
 struct guards;
 struct guard_conn;
 
+struct shared;
+/* shared: how many connections all workers have. */
 struct guards *guards_new(struct event_base *base,
-			  const struct contract *contract);
+			  const struct contract *contract,
+			  const struct shared *shared);
 /* After the last guard_conn_free(). */
 void guards_free(struct guards *gs);
 

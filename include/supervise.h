@@ -73,6 +73,8 @@ extern const struct job_hook *const all_job_hooks[]; /* src/domain/hooks.c */
 const struct job_hook *job_hook_find(const char *query); /* or NULL */
 /* A child's news for its slot and the supervisor. */
 void slot_set(struct shared *shared, atomic_int *field, int value);
+/* worker_listen.c: opens w->http and w->socket. */
+void worker_listen(struct worker *w, int listen_fd);
 /* Called by request.c around each request for the drain. */
 void worker_request_begun(struct worker *w);
 void worker_request_done(struct worker *w);

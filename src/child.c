@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "peer.h"
 #include "text.h"
 
 #define SECOND_US ((int64_t)1000000)
@@ -103,6 +104,8 @@ child_ended(struct child *c, int status, bool stopping)
 	atomic_store(&c->slot->ready, 0);
 	atomic_store(&c->slot->connections, 0);
 	atomic_store(&c->slot->inflight, 0);
+	if (c->index >= 0)
+		peer_forget(c->index);
 	if (!stopping || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		child_say(c, status);
 	child_schedule(c);

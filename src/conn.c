@@ -9,6 +9,8 @@
 
 #include "arena.h"
 #include "guard_conn.h"
+#include "peer.h"
+#include "supervise.h"
 #include "text.h"
 #include "tls.h"
 
@@ -143,16 +145,17 @@ conns_close_idle(struct conns *cs, int64_t quiet_us)
 
 struct conns *
 conns_new(struct event_base *base, const struct contract *contract,
-	  atomic_int *count)
+	  struct shared *shared, int worker)
 {
 	struct conns *cs = xmalloc(sizeof(*cs));
 
 	cs->bind = event_new(base, -1, 0, conns_bind, cs);
 	if (!cs->bind)
 		abort();
-	cs->guards = guards_new(base, contract);
-	cs->count = count;
-	atomic_store(count, 0);
+	cs->guards = guards_new(base, contract, shared);
+	cs->count = &shared->workers[worker].connections;
+	atomic_store(cs->count, 0);
+	peer_attach(worker);
 	return cs;
 }
 

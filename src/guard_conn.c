@@ -40,7 +40,11 @@ wait_of(const struct guard_conn *gc)
 
 	if (gc->wait == WAIT_CLOSE)
 		return WAIT_CLOSE;
-	return is_busy(gc) ? WAIT_NONE : waits[guard_phase(gc->guard)];
+	if (!is_busy(gc))
+		return waits[guard_phase(gc->guard)];
+	return evbuffer_get_length(bufferevent_get_output(gc->bev)) ?
+		       WAIT_REPLY :
+		       WAIT_NONE;
 }
 
 void
@@ -156,9 +160,21 @@ on_input(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
 	 * reading on again when it wants more. */
 	if (is_busy(gc))
 		bufferevent_disable(gc->bev, EV_READ);
-	gc->received += info->n_added;
+	gc->moved += info->n_added;
 	judge(gc, in, info->orig_size);
 	guard_conn_settle(gc);
+}
+
+/* A reply that did not fit into the socket waits for its client. */
+static void
+on_output(struct evbuffer *out, const struct evbuffer_cb_info *info, void *arg)
+{
+	struct guard_conn *gc = arg;
+
+	(void)out;
+	gc->moved += info->n_deleted;
+	if (info->n_added && gc->wait == WAIT_NONE && is_busy(gc))
+		guard_conn_settle(gc);
 }
 
 /* ---- requests ---- */
@@ -210,22 +226,32 @@ guard_conn_new(struct guards *gs, struct bufferevent *bev)
 	gc->guard = guard_new(&gs->rules);
 	gc->bev = bev;
 	gc->wait = WAIT_NONE;
-	gs->count++;
 	bufferevent_set_timeouts(bev, NULL, &stall);
 	evbuffer_add_cb(bufferevent_get_input(bev), on_input, gc);
+	evbuffer_add_cb(bufferevent_get_output(bev), on_output, gc);
 	guard_conn_settle(gc);
 	return gc;
 }
 
+static long
+connections(const struct shared *shared)
+{
+	long all = 0;
+
+	for (int i = 0; i < shared->worker_count; i++)
+		all += atomic_load(&shared->workers[i].connections);
+	return all;
+}
+
 /* Room for one more: whoever is refused already, or has waited longest
- * between requests, goes. */
+ * between requests, goes. Only one of our own: whoever accepts pays. */
 static bool
 make_room(struct guard_conn *gc)
 {
 	struct guard_list *waiting = gc->owner->waiting;
 	struct guard_conn *oldest = TAILQ_FIRST(&waiting[WAIT_CLOSE]);
 
-	if (gc->owner->count <= config.max_connections)
+	if (connections(gc->owner->shared) <= config.max_connections)
 		return true;
 	if (!oldest)
 		oldest = TAILQ_FIRST(&waiting[WAIT_REQUEST]);
@@ -243,10 +269,9 @@ guard_conn_bind(struct guard_conn *gc, struct evhttp_connection *http)
 
 	gc->http = http;
 	evhttp_connection_get_peer(http, &address, &port);
-	gc->peer = peers_enter(gc->owner->peers, address ? address : "");
-	if (gc->peer && config.max_connections_per_address &&
-	    !proxy_trusted(address) &&
-	    peer_count(gc->peer) > config.max_connections_per_address)
+	if (peer_enter(&gc->peer, address ? address : "") &&
+	    config.max_connections_per_address && !proxy_trusted(address) &&
+	    peer_count(&gc->peer) > config.max_connections_per_address)
 		guard_conn_refuse(gc, "overloaded",
 				  "too many connections from the address");
 	else if (!make_room(gc))
@@ -263,9 +288,7 @@ guard_conn_free(struct guard_conn *gc)
 	guard_wait_move(gc, WAIT_NONE);
 	if (gc->due)
 		TAILQ_REMOVE(&gs->due, gc, in_due);
-	if (gc->peer)
-		peers_leave(gs->peers, gc->peer);
-	gs->count--;
+	peer_leave(&gc->peer);
 	guard_free(gc->guard);
 	free(gc);
 }
@@ -292,7 +315,8 @@ body_limit(void *arg, const char *method, const char *path)
 }
 
 struct guards *
-guards_new(struct event_base *base, const struct contract *contract)
+guards_new(struct event_base *base, const struct contract *contract,
+	   const struct shared *shared)
 {
 	struct guards *gs = xmalloc(sizeof(*gs));
 
@@ -305,7 +329,7 @@ guards_new(struct event_base *base, const struct contract *contract)
 		.body = body_limit,
 		.arg = gs,
 	};
-	gs->peers = peers_new();
+	gs->shared = shared;
 	guard_wait_open(gs);
 	guard_answer_open(gs);
 	return gs;
@@ -316,6 +340,5 @@ guards_free(struct guards *gs)
 {
 	guard_wait_close(gs);
 	guard_answer_close(gs);
-	peers_free(gs->peers);
 	free(gs);
 }

@@ -5,9 +5,8 @@
 
 #include "guard.h"
 #include "guard_conn.h"
-
-struct peer;
-struct peers;
+#include "peer.h"
+#include "supervise.h"
 
 /* What the client has to do next, within a time that is the same for all in
  * the list: so the one whose time is up first stands first. */
@@ -15,6 +14,7 @@ enum wait {
 	WAIT_REQUEST, /* between requests */
 	WAIT_HEAD,
 	WAIT_BODY,
+	WAIT_REPLY, /* to take it */
 	WAIT_CLOSE, /* refused and answered */
 	WAIT_COUNT,
 	WAIT_NONE = WAIT_COUNT, /* it is our turn */
@@ -29,8 +29,7 @@ struct guards {
 	struct guard_list waiting[WAIT_COUNT];
 	struct guard_list due; /* refused, to be answered */
 	struct event *answer, *tick;
-	struct peers *peers;
-	long count;
+	const struct shared *shared;
 };
 
 struct guard_conn {
@@ -38,12 +37,12 @@ struct guard_conn {
 	struct guard *guard;
 	struct bufferevent *bev;
 	struct evhttp_connection *http;
-	struct peer *peer;      /* NULL: not counted by address */
+	struct peer peer;
 	unsigned long answered; /* replies gone out whole */
 	enum wait wait;
 	TAILQ_ENTRY(guard_conn) in_waiting, in_due;
 	int64_t since_us;  /* in this list, or the last extension */
-	uint64_t received; /* since then */
+	uint64_t moved;    /* bytes in or out since then */
 	bool due;
 	bool editing; /* the input changes by our own hand */
 	bool ended;   /* WAIT_CLOSE: the client has closed its side */
@@ -67,13 +66,4 @@ void guard_answer_close(struct guards *gs);
 void guard_answer_soon(struct guard_conn *gc);
 /* On EOF in the midst of a message, when nothing can be queued any more. */
 void guard_answer_last(struct guard_conn *gc);
-
-/* guard_peer.c: connections by address */
-struct peers *peers_new(void);
-void peers_free(struct peers *ps);
-/* Counts one more of it; NULL for what is no IP address. IPv6 counts by /64,
- * which is what one client gets. */
-struct peer *peers_enter(struct peers *ps, const char *address);
-long peer_count(const struct peer *p);
-void peers_leave(struct peers *ps, struct peer *p);
 #endif

@@ -24,7 +24,7 @@ guard_wait_move(struct guard_conn *gc, enum wait wait)
 		return;
 	TAILQ_INSERT_TAIL(&lists[wait], gc, in_waiting);
 	gc->since_us = monotonic_us();
-	gc->received = 0;
+	gc->moved = 0;
 }
 
 static int64_t
@@ -36,17 +36,19 @@ limit_us(enum wait wait)
 	case WAIT_HEAD:
 		return config.head_timeout_s * (int64_t)SECOND_US;
 	case WAIT_BODY:
+	case WAIT_REPLY:
 		return config.body_timeout_s * (int64_t)SECOND_US;
 	default:
 		return CLOSE_US;
 	}
 }
 
-/* A large body over a thin line gets more time as long as it flows. */
+/* A large body over a thin line gets more time as long as it flows; who takes
+ * a reply byte by byte would hold it in our memory for ever. */
 static bool
-body_flows(const struct guard_conn *gc)
+flows(const struct guard_conn *gc)
 {
-	return gc->received >=
+	return gc->moved >=
 	       (uint64_t)(config.body_timeout_s * config.body_min_rate);
 }
 
@@ -58,11 +60,17 @@ expire(struct guard_conn *gc)
 		guard_conn_refuse(gc, "request_timeout", "head");
 		break;
 	case WAIT_BODY:
-		if (body_flows(gc))
+		if (flows(gc))
 			guard_wait_move(gc, WAIT_BODY);
 		else
 			guard_conn_refuse(gc, "request_timeout", "body");
 		break;
+	case WAIT_REPLY:
+		if (flows(gc)) {
+			guard_wait_move(gc, WAIT_REPLY);
+			break;
+		}
+		/* fall through */
 	default:
 		evhttp_connection_free(gc->http);
 	}

@@ -48,7 +48,7 @@ request_options(struct request *rq, const char *allow)
 		reply_header(rq, "Access-Control-Allow-Methods", allow);
 		reply_header(rq, "Access-Control-Allow-Headers",
 			     "Authorization, Content-Type, Idempotency-Key, "
-			     "If-Match, If-None-Match");
+			     "If-Match, If-None-Match, traceparent");
 		reply_header(rq, "Access-Control-Max-Age", PREFLIGHT_SECONDS);
 	}
 	return reply_empty(rq, 204);

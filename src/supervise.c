@@ -23,6 +23,7 @@
 #include "listen.h"
 #include "log.h"
 #include "metrics.h"
+#include "peer.h"
 #include "takeover.h"
 #include "text.h"
 #include "tls.h"
@@ -271,6 +272,7 @@ open_shared(bool verified)
 	clock_share(&s->clock);
 	s->worker_count = workers < 1 ? 1 : workers > 64 ? 64 : (int)workers;
 	metrics_open(super.contract, s->worker_count);
+	peer_open(s->worker_count, config.max_connections);
 	super.shared = s;
 	super.children.run = child_main;
 	for (int i = -1; i < s->worker_count; i++)

@@ -3,7 +3,6 @@
  * few database connections. What a request does stands in request.c.
  */
 #include <errno.h>
-#include <event2/listener.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +15,6 @@
 #include "metrics.h"
 #include "offload.h"
 #include "proxy.h"
-#include "request.h"
 #include "seal.h"
 #include "supervise.h"
 #include "text.h"
@@ -25,16 +23,11 @@
 #include "verify.h"
 
 #define BEAT_MS 1000
-#define ACCEPT_PAUSE_MS 200
-#define TURN_MS 1
 #define DRAIN_TICK_MS 50
 /* New connections are already kept out; this lets handshakes finish. */
 #define DRAIN_ACCEPT_MS 100
 #define IDLE_GRACE_US (1000 * 1000)
 #define OFFLOAD_QUEUE 64
-
-/* For the one callback evhttp leaves us no argument of. */
-static struct worker *self;
 
 static struct timeval
 milliseconds(long ms)
@@ -55,15 +48,6 @@ timer(struct worker *w, struct event **ev, long ms, event_callback_fn fn,
 		abort();
 }
 
-static void
-on_request(struct evhttp_request *ev, void *arg)
-{
-	struct worker *w = arg;
-
-	conns_request(w->conns, ev);
-	request_begin(ev, w);
-}
-
 void
 worker_request_begun(struct worker *w)
 {
@@ -79,100 +63,6 @@ worker_request_done(struct worker *w)
 	w->inflight--;
 	atomic_store_explicit(&w->slot->inflight, w->inflight,
 			      memory_order_relaxed);
-}
-
-/* ---- listening ---- */
-
-static void
-listener_resume(evutil_socket_t fd, short what, void *arg)
-{
-	struct worker *w = arg;
-
-	(void)fd;
-	(void)what;
-	if (w->socket)
-		evconnlistener_enable(evhttp_bound_socket_get_listener(w->socket));
-}
-
-static void
-listener_pause(struct evconnlistener *listener, long ms)
-{
-	struct timeval tv = milliseconds(ms);
-
-	evconnlistener_disable(listener);
-	event_base_once(self->base, -1, EV_TIMEOUT, listener_resume, self, &tv);
-}
-
-static bool
-ahead_of_others(const struct worker *w)
-{
-	int mine = atomic_load(&w->slot->connections);
-
-	for (int i = 0; i < w->shared->worker_count; i++) {
-		struct slot *s = &w->shared->workers[i];
-
-		if (atomic_load(&s->serving) &&
-		    atomic_load(&s->connections) < mine - 1)
-			return true;
-	}
-	return false;
-}
-
-/* Whoever wakes first would take a whole burst of connections, and keep-alive
- * would keep it so: one that is ahead lets the others have their turn. */
-static struct bufferevent *
-on_accept(struct event_base *base, void *arg)
-{
-	struct worker *w = arg;
-	struct bufferevent *bev = conns_accept(base, w->conns);
-
-	if (!w->draining && ahead_of_others(w))
-		listener_pause(evhttp_bound_socket_get_listener(w->socket),
-			       TURN_MS);
-	return bev;
-}
-
-/* Out of descriptors the loop would spin on the same waiting connection. */
-static void
-listener_failed(struct evconnlistener *listener, void *http)
-{
-	(void)http;
-	log_event(LOG_WARN_, "accept_failed", "%s", strerror(errno));
-	listener_pause(listener, ACCEPT_PAUSE_MS);
-}
-
-static void
-listener_open(struct worker *w, int fd)
-{
-	struct evconnlistener *listener = evconnlistener_new(
-		w->base, NULL, NULL,
-		LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
-
-	if (!listener)
-		abort();
-	w->socket = evhttp_bind_listener(w->http, listener);
-	evconnlistener_set_error_cb(listener, listener_failed);
-}
-
-static void
-http_open(struct worker *w)
-{
-	w->http = evhttp_new(w->base);
-	if (!w->http)
-		abort();
-	evhttp_set_bevcb(w->http, on_accept, w);
-	evhttp_set_gencb(w->http, on_request, w);
-	/* The guard's are tighter, and its answers are ours. */
-	evhttp_set_max_headers_size(w->http, -1);
-	evhttp_set_max_body_size(w->http, -1);
-	evhttp_set_default_content_type(w->http, NULL);
-	/* All that evhttp knows: our 405 answers those we do not serve. */
-	evhttp_set_allowed_methods(
-		w->http,
-		EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST |
-			EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
-			EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH |
-			EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT);
 }
 
 /* ---- drain ---- */
@@ -238,11 +128,14 @@ database_changed(bool ready, void *arg)
 	/* The database was away at start: check what the start could not,
 	 * before the first request uses it. */
 	if (ready && !w->shared->verified) {
-		if (verify_database(w->contract, &why) == 0) {
+		int fits = verify_database(w->contract, &why);
+
+		if (fits == 0) {
 			log_event(LOG_ERROR_, "mismatch",
 				  "the database does not fit this program");
 			_Exit(CHILD_UNFIT);
 		}
+		w->shared->verified = fits > 0;
 	}
 	log_event(ready ? LOG_INFO_ : LOG_WARN_,
 		  ready ? "database_ready" : "database_away", "%s",
@@ -346,13 +239,12 @@ worker_open(struct worker *w, int listen_fd)
 	if (!w->base || !offload_start(w->base, 1, OFFLOAD_QUEUE))
 		abort();
 	tls_watch(w->base);
-	w->conns = conns_new(w->base, w->contract, &w->slot->connections);
+	w->conns = conns_new(w->base, w->contract, w->shared, w->index);
 	w->db = db_pool_new(w->base, config.database,
 			    (int)config.database_connections,
 			    config.statement_timeout_ms);
 	db_on_change(w->db, database_changed, w);
-	http_open(w);
-	listener_open(w, listen_fd);
+	worker_listen(w, listen_fd);
 }
 
 int
@@ -369,7 +261,6 @@ worker_main(struct contract *contract, struct shared *shared, int index,
 	char name[32];
 
 	snprintf(name, sizeof(name), "worker-%d", index);
-	self = &w;
 	log_open(name, config.log_level);
 	if (!keys_open())
 		return CHILD_UNFIT;

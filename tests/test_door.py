@@ -278,7 +278,7 @@ def test_preflight(door):
     assert reply.header("Access-Control-Allow-Origin") == PAGE
     assert {"GET", "POST"} <= set(reply.header("Access-Control-Allow-Methods").split(", "))
     allowed = {h.lower() for h in reply.header("Access-Control-Allow-Headers").split(", ")}
-    assert {"authorization", "content-type", "idempotency-key", "if-match", "if-none-match"} <= allowed
+    assert {"authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "traceparent"} <= allowed
     assert int(reply.header("Access-Control-Max-Age")) > 0
     assert "Origin" in reply.header("Vary")
     # OPTIONS that is no preflight

@@ -4,8 +4,11 @@ request; what is legal goes through however it is cut."""
 
 import contextlib
 import json
+import os
 import random
+import signal
 import socket
+import time
 
 import pytest
 
@@ -392,6 +395,46 @@ def test_flowing_body_gets_more_time(hasty):
         assert c.read().status == 400  # invalid_json: it came through whole
 
 
+SPEC = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def thirsty(world, count):
+    """Asks for more than the kernel holds for it."""
+    c = connect(world)
+    c.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    c.send(SPEC * count)
+    return c
+
+
+def test_slow_reader_is_let_go(hasty):
+    """Some bytes now and then do not keep a reply in the server's memory: what
+    the kernel holds still comes, and then the end."""
+    with thirsty(hasty, 80) as c:
+        begin, got = time.monotonic(), 0
+        with contextlib.suppress(ConnectionResetError):
+            while time.monotonic() < begin + 3:
+                got += len(c.socket.recv(50))
+                time.sleep(0.1)
+            while data := c.socket.recv(65536):
+                got += len(data)
+        assert got < 40 * len(shared_spec(hasty)), "all came, or nearly"
+
+
+def test_flowing_reader_gets_more_time(hasty):
+    with thirsty(hasty, 80) as c:
+        begin = time.monotonic()
+        while time.monotonic() < begin + 3:
+            c.data += c.socket.recv(8000)
+            time.sleep(0.1)
+        for _ in range(80):
+            assert c.read().body == shared_spec(hasty)
+
+
+def shared_spec(world):
+    with connect(world) as c:
+        return c.request("GET", "/openapi.json").body
+
+
 def test_idle_connection_closes_without_a_word(hasty):
     for before in ("", GOOD):
         with connect(hasty) as c:
@@ -416,6 +459,49 @@ def test_connections_from_one_address_are_limited(hasty):
             with connect(hasty, "127.0.0.2") as c:
                 return c.request("GET", "/healthz").status == 200
         harness.wait_for(again, "the closed one's place")
+
+
+@pytest.fixture
+def crowded(site, spec, tmp_path):
+    """Three workers with one account of who is there."""
+    made = conftest.World(site, spec, tmp_path, workers=3, max_connections=8, max_connections_per_address=5)
+    yield made
+    made.close()
+
+
+def fill(world, stack, addresses, room):
+    """As many as there is room for, whoever takes them, once those who were
+    there before have gone; the next is refused."""
+    def enter(address):
+        c = connect(world, address)
+        c.send(GOOD.encode() + b"GET /healthz HTTP/1.1\r\n")  # it may not be closed to make room
+        with contextlib.suppress(OSError):
+            if c.read().status == 200:
+                return c
+        c.socket.close()
+    for i in range(room):
+        stack.enter_context(harness.wait_for(lambda: enter(addresses[i % len(addresses)]), "a place"))
+    with connect(world, addresses[0]) as c:
+        is_refused(c, 503, "overloaded")
+
+
+def test_limits_are_of_all_workers(crowded):
+    with contextlib.ExitStack() as stack:
+        fill(crowded, stack, ["127.0.0.2"], 5)
+        fill(crowded, stack, ["127.0.0.3", "127.0.0.4"], 3)
+
+
+def test_the_dead_hold_no_place(crowded):
+    for _ in range(3):
+        with contextlib.ExitStack() as stack:
+            fill(crowded, stack, ["127.0.0.2"], 5)
+            deaths = len(crowded.server.lines("child_died"))
+            for i in range(3):
+                os.kill(crowded.server.pid(f"worker-{i}"), signal.SIGKILL)
+            harness.wait_for(lambda: len(crowded.server.lines("child_died")) >= deaths + 3, "their end to be seen")
+            harness.wait_for(lambda: all(crowded.server.pid(f"worker-{i}") for i in range(3)), "others")
+    with contextlib.ExitStack() as stack:
+        fill(crowded, stack, ["127.0.0.2"], 5)
 
 
 def test_idle_connections_make_room(hasty):
