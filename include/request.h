@@ -106,7 +106,7 @@ void request_bind(struct request *rq, const char *name, const char *text);
 /* After PENDING: runs the operation's query (NEXT of before). */
 void request_resume(struct request *rq);
 /* Run another named query in its own segment with enter() first when there is
- * an actor; then(rq, res) with res NULL on failure (a problem was sent). */
+ * an actor; then(rq, res) when it has succeeded, else a problem is sent. */
 int request_query(struct request *rq, const char *query,
 		  int (*then)(struct request *rq, PGresult *res));
 #endif

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "config.h"
 #include "request_internal.h"
 #include "seal.h"
 
@@ -167,9 +166,6 @@ request_check_body(struct request *rq, struct faults *fs)
 		}
 		return 0;
 	}
-	if (rq->raw_len > (op->max_body ? op->max_body
-					: (size_t)config.max_body_bytes))
-		return fail(rq, "body_too_large");
 	if (!media_type(rq))
 		return fail(rq, "unsupported_media_type");
 	if (!op->body || strcmp(rq->content_type, "application/json") != 0)

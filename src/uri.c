@@ -88,12 +88,10 @@ parse_segment(struct uri *u, const char *s, size_t n, char **out)
 	return true;
 }
 
-/* "/a/b"; "/" alone has no segments. */
+/* "/a/b", and it begins so; "/" alone has no segments. */
 static bool
 parse_path(struct uri *u, const char *s, size_t n, char **out)
 {
-	if (!n || *s != '/')
-		return false;
 	for (const char *end = s + n; n > 1 && s < end;) {
 		size_t len;
 

@@ -61,6 +61,17 @@ def test_plus_is_a_plus(shared):
     assert reply.status_code == 200, reply.text
 
 
+@pytest.mark.parametrize("method, name, value", [("POST", "Idempotency-Key", "k-4711"), ("PUT", "If-Match", '"1"')])
+def test_a_header_of_the_contract_comes_once(shared, method, name, value):
+    path = "/v1/tickets" + ("" if method == "POST" else "/" + samples.ticket(shared))
+    with raw.Connection(shared.server.url) as c:
+        c.send(f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n{name}: {value}\r\n"
+               f"{name.lower()}: {value}\r\nAuthorization: Bearer {shared.site.tokens['resident']}\r\n\r\n".encode())
+        reply = c.read()
+    faults = {(e["pointer"], e["code"]) for e in json.loads(reply.body)["errors"]}
+    assert reply.status == 422 and faults == {("/" + name, "repeated"), ("", "required")}
+
+
 def test_repeated_headers_are_400(shared):
     """security 12"""
     token = shared.site.tokens["lead"]
@@ -88,6 +99,19 @@ def test_what_the_database_says_unasked_stays_in_the_log(world, statement, event
         assert word not in reply.body.decode()
     line, = world.server.lines(event)
     assert line["message"].startswith(logged)
+
+
+@pytest.mark.parametrize("failures, status", [(3, 200), (4, 503)])
+def test_a_deadlock_is_tried_again_three_times(world, failures, status):
+    world.sql("create sequence tries; grant usage on sequence tries to public")
+    world.sql("create or replace function identity.me() returns table (account_id uuid, login text, name text)"
+              f" language plpgsql volatile security definer as $$begin if nextval('public.tries') <= {failures} then"
+              " raise 'a deadlock' using errcode = '40P01'; end if; return query select a.id, a.login, a.display_name"
+              " from identity.account a where a.id = core.actor(); end$$")
+    reply = raw.exchange(world.server.url, "GET", "/v1/me", {"Authorization": "Bearer " + world.site.tokens["lead"]})
+    assert reply.status == status and world.sql("select last_value from tries") == [(4,)]
+    if status == 503:
+        assert json.loads(reply.body)["code"] == "overloaded" and reply.header("Retry-After") == "1"
 
 
 # Languages --------------------------------------------------------------------

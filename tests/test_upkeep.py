@@ -212,7 +212,7 @@ class Load:
 class Activated(harness.Server):
     """Started as systemd does it, with a socket that is open already."""
 
-    def __init__(self, settings, log, listening):
+    def __init__(self, settings, log, listening, env=None):
         self.settings, self.log = settings, log
 
         def in_child():
@@ -222,7 +222,8 @@ class Activated(harness.Server):
             self.process = subprocess.Popen(
                 ["sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" serve', str(harness.LINLID)],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
-                preexec_fn=in_child, pass_fds=(3,), env={**os.environ, "LINLI_CONFIG": str(settings.path)})
+                preexec_fn=in_child, pass_fds=(3,),
+                env={**os.environ, "LINLI_CONFIG": str(settings.path), **(env or {})})
         self.url = self.wait_ready()
 
 
@@ -311,7 +312,11 @@ def replace(program, source):
 
 def test_takeover_without_systemd(site, database, tmp_path, own_program, monkeypatch):
     """SIGUSR2: the new file starts on the same socket, then the old one drains."""
-    monkeypatch.setattr(harness, "LINLID", own_program)
+    # Whoever starts it may have left a descriptor open where the socket is to go.
+    starter = tmp_path / "start"
+    starter.write_text(f'#!/bin/sh\nexec 3</dev/null\nexec {own_program} "$@"\n')
+    starter.chmod(0o755)
+    monkeypatch.setattr(harness, "LINLID", starter)
     settings = harness.Settings(tmp_path, site.cluster, database, site.keys,
                                 metrics_listen=f"127.0.0.1:{free_port()}")
     told = Notified(tmp_path)
@@ -335,6 +340,24 @@ def test_takeover_without_systemd(site, database, tmp_path, own_program, monkeyp
     assert "Sanitizer" not in text and "runtime error" not in text
     with pytest.raises(ConnectionRefusedError):
         raw.Connection(server.url)
+
+
+def test_takeover_of_a_socket_of_systemds(site, database, tmp_path, own_program, monkeypatch):
+    """Nobody closes it: whoever comes after the last of them waits for the next."""
+    monkeypatch.setattr(harness, "LINLID", own_program)
+    settings = harness.Settings(tmp_path, site.cluster, database, site.keys)
+    told = Notified(tmp_path)
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
+        server = keep(Activated(settings, tmp_path / "log", listening, {"NOTIFY_SOCKET": told.path}))
+        load = Load(server.url, site.tokens["lead"])
+        load.more()
+        heir = take_over(server.process.pid, server.log)
+        told.wait(f"MAINPID={heir}")
+        assert server.process.wait(harness.WAIT) == 0
+        load.more()
+        assert load.stop() == []
+        Heir(heir, server.log, server.url).stop()
+        raw.Connection(server.url).socket.close()
 
 
 def test_a_new_program_that_fails_changes_nothing(site, database, tmp_path, own_program, monkeypatch):

@@ -113,7 +113,8 @@ upload_done(void *arg_)
 static int
 upload_allowed(struct request *rq, PGresult *res)
 {
-	if (res && !offload(upload_work, upload_done, rq->hook_data))
+	(void)res;
+	if (!offload(upload_work, upload_done, rq->hook_data))
 		return fail(rq, "overloaded");
 	return PENDING;
 }

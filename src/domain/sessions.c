@@ -136,8 +136,6 @@ login_begun(struct request *rq, PGresult *res)
 	struct login *l;
 	const char *account;
 
-	if (!res)
-		return DONE;
 	if (strcmp(encode_meta(res, "verdict"), "ok") != 0) {
 		reply_header(rq, "Retry-After",
 			     encode_meta(res, "retry_after"));

@@ -102,6 +102,15 @@ test_refused(void **state)
 		{ "/v1/t/{id}", "put",
 		  "{\"requestBody\":{\"content\":{\"Image/*\":{}}}}",
 		  "media type 'Image/*' must be plain, lower case" },
+		{ "/v1/t/{id}", "put",
+		  "{\"requestBody\":{\"content\":{\"a/a\":{},\"a/b\":{},"
+		  "\"a/c\":{},\"a/d\":{},\"a/e\":{},\"a/f\":{},\"a/g\":{},"
+		  "\"a/h\":{},\"a/i\":{}}}}",
+		  "more than 8 media types" },
+		{ "/v1/t/{id}", "put", "{\"x-limit\":\"often\"}",
+		  "x-limit must be caller, login or none" },
+		{ "/v1/t/{id}", "put", "{\"x-secret\":1}",
+		  "x-secret must be true or false" },
 		{ "/v1/t/{id}", "put", "{\"x-max-body\":\"1k\"}",
 		  "x-max-body must be a number of bytes" },
 		/* replies */

@@ -27,6 +27,7 @@ test_nobody_is_trusted_unless_named(void **state)
 	expect("127.0.0.1", "198.51.100.7", "127.0.0.1");
 	expect("", "198.51.100.7", "local");
 	expect("::ffff:192.0.2.1", NULL, "192.0.2.1");
+	expect("fe80::1%eth0", "198.51.100.7", "fe80::1%eth0");
 }
 
 static void
