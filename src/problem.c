@@ -118,6 +118,7 @@ problem_send(struct request *rq, const char *code, const struct fault *faults)
 		code = "internal_error";
 		status = 500;
 		sentence = "Internal error.";
+		faults = NULL; /* their codes and pointers came with it */
 	}
 	write_problem(rq, code, status, sentence, faults);
 	rq->code = arena_strdup(rq->arena, code);
