@@ -28,16 +28,15 @@ timing(struct request *rq)
 }
 
 static void
-common_headers(struct request *rq, int status, const char *type)
+common_headers(struct request *rq, const char *type)
 {
 	reply_header(rq, "X-Request-Id", rq->id);
 	reply_header(rq, "X-Content-Type-Options", "nosniff");
 	if (type)
 		reply_header(rq, "Content-Type", type);
-	/* Whatever stands behind a token is somebody's; a 401 or 404 is too.
-	 * A hook that knows better has set its own. */
-	if (!(rq->op && rq->op->public_ && status < 400) &&
-	    !evhttp_find_header(evhttp_request_get_output_headers(rq->ev),
+	/* Whatever stands behind a token is somebody's; a 401 or 404 is too,
+	 * and health is of now. A hook that knows better has set its own. */
+	if (!evhttp_find_header(evhttp_request_get_output_headers(rq->ev),
 				"Cache-Control"))
 		reply_header(rq, "Cache-Control", "no-store");
 	request_cors(rq);
@@ -55,7 +54,7 @@ reply_send(struct request *rq, int status, const char *type,
 	char length[24];
 	bool head = strcmp(rq->method, "HEAD") == 0;
 
-	common_headers(rq, status, type);
+	common_headers(rq, type);
 	if (out)
 		reply_pack(rq, type, out);
 	if (head && out) {

@@ -1,9 +1,44 @@
 """The contract as a test tool: every reply of every test is held to it."""
 
+import base64
 import json
 import re
 
 import jsonschema
+
+# A ticket's fields that are for its reporter and the staff in charge.
+PRIVATE = ("contact_name", "contact_phone_mask", "address", "compound_id", "building", "position", "position_gcj02",
+           "answers", "rating", "on_behalf_note")
+NUMBERS = re.compile(r"(?<![0-9a-f-])(1[3-9]\d{9}|[1-9]\d{5}(19|20)\d{9}[\dXx])(?![0-9a-f-])")
+
+
+def role_of(reply):
+    """Of who asked, as their token says; None without a readable one."""
+    try:
+        claims = reply.request.headers["Authorization"].split(".")[1]
+        return json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["role"]
+    except (KeyError, IndexError, ValueError):
+        return None
+
+
+def exposed(role, node):
+    """What of a reply is not for this role, wherever in it."""
+    if isinstance(node, list):
+        return [f for n in node for f in exposed(role, n)]
+    if not isinstance(node, dict):
+        return []
+    found = [f for n in node.values() for f in exposed(role, n)]
+    mask = node.get("contact_phone_mask")
+    if mask and not re.fullmatch(r"\d{3,4}\*{4}\d{4}", mask):
+        found.append(f"contact_phone_mask {mask}")
+    if role == "resident" and "contact_phone" in node:
+        found.append("contact_phone")
+    if role == "resident" and node.get("internal"):
+        found.append("an internal comment")
+    if role == "resident" and node.get("mine") is False:
+        found += [f"{f} {node[f]}" for f in PRIVATE if node.get(f) is not None]
+        found += [f"{f} {v}" for f, v in node.items() if isinstance(v, str) and NUMBERS.search(v)]
+    return found
 
 
 def _strict(node):
@@ -69,6 +104,8 @@ class Contract:
             self.check_problem(where, reply)
         elif op:
             assert reply.status_code == op.status, where
+        if "json" in reply.headers.get("Content-Type", "") and reply.content and op and not op.public:
+            assert exposed(role_of(reply), reply.json()) == [], where
 
     def check_headers(self, op, where, reply):
         assert "Server" not in reply.headers and "Set-Cookie" not in reply.headers, where

@@ -2,6 +2,7 @@
 
 Prints "ok name" or "not ok name" with the places, like everything here."""
 
+import ast
 import json
 import pathlib
 import re
@@ -193,14 +194,47 @@ def top_level():
 
 
 def only_bound_sql():
-    """No statement text is built from values; migrate.c runs embedded files."""
-    return [f"{at}: {line.strip()}" for at, line in lines("src/*.c", "src/domain/*.c")
-            if re.search(r"PQexec\(|PQsendQuery\(", line) and "migrate.c" not in at]
+    """No statement text is built from values; migrate.c runs embedded files, and
+    after a restore core.era_begin() writes a constant into a function."""
+    faults = [f"{at}: {line.strip()}" for at, line in lines("src/*.c", "src/domain/*.c")
+              if re.search(r"PQexec\(|PQsendQuery\(", line) and "migrate.c" not in at]
+    return faults + [f"{at}: {line.strip()}" for at, line in lines("sql/migrations/*.sql", "sql/queries/*.sql")
+                     if re.match(r"\s*(return query )?execute\b", line, re.I) and "create or replace function core.era()" not in line]
+
+
+def documented_tests():
+    """Each test's name and the words that stand at it: docstring or comment."""
+    for f in files("tests/test_*.py", "tests/fault/acts_*.py"):
+        for node in ast.walk(ast.parse(f.read_text())):
+            if isinstance(node, ast.FunctionDef) and (node.name.startswith("test_") or "fault" in f.parts):
+                yield f"{f.name}::{node.name}", ast.get_docstring(node) or ""
+    for f in files("tests/unit/*.c", "tests/fuzz/*.c"):
+        for words, name in re.findall(r"/\*((?:[^*]|\*(?!/))*)\*/\n(?:static )?\w+\n(test_\w+|LLVMFuzzer\w+)\(", f.read_text()):
+            yield f"{f.name}::{name}", words
+    for f in files("tests/sql/*.sql"):
+        for words, test in re.findall(r"^((?:--.*\n)+)select (?:is|is_empty|ok|cmp_ok|throws_ok|\w+_ok)\((.*)", f.read_text(), re.M):
+            yield f"{f.name}::{test[:40]}", words
+
+
+def security_has_tests():
+    """Each requirement of tests/security.json has a test that names its number:
+    "security 12" (or "security 12, 17") in its docstring or the comment above."""
+    wanted, named = json.loads((TOP / "tests/security.json").read_text()), {}
+    for test, words in documented_tests():
+        for numbers in re.findall(r"\bsecurity (\d+(?:, \d+)*)", words):
+            for number in numbers.split(", "):
+                named.setdefault(number, []).append(test)
+    if "--security" in sys.argv:
+        for number in wanted:
+            print(f"{number:>3}  {wanted[number]}\n     " + "\n     ".join(named.get(number, [])))
+    return ([f"security {n}: no test names it ({wanted[n]})" for n in wanted if n not in named]
+            + [f"{', '.join(named[n])}: security {n} is not in tests/security.json" for n in named if n not in wanted])
 
 
 def main():
     for check in (domain_sees_only_linli_h, problem_codes, settings_documented, contract_style,
-                  properties_described, inputs_bounded, sizes, long_lines, top_level, only_bound_sql):
+                  properties_described, inputs_bounded, sizes, long_lines, top_level, only_bound_sql,
+                  security_has_tests):
         report(check.__name__, check())
     return 1 if failures else 0
 

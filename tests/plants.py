@@ -13,6 +13,7 @@ WHO = {
     "community_far": ("community", 2, ["2/1/"]),
     "street": ("street", 1, ["1/"]), "street_far": ("street", 2, ["2/"]),
 }
+NEIGHBOUR = ("resident", 1, [])  # anybody else, who has reported nothing
 GRIDS = {
     "1/": 1, "1/1/": 10, "1/1/1/": 11, "1/1/1/1/": 12, "1/1/1/2/": 13, "1/1/2/": 14, "1/1/2/1/": 15,
     "1/1/3/": 16, "1/2/": 20, "1/2/1/": 21, "1/2/1/1/": 22, "1/2/1/2/": 23, "2/": 1, "2/1/": 10, "2/1/1/": 11,
@@ -48,12 +49,12 @@ class Plant:
         return text
 
     def in_scope(self, name):
-        role, street, paths = WHO[name]
+        role, street, paths = WHO.get(name, NEIGHBOUR)
         return street == self.street and any(self.path.startswith(p) for p in paths)
 
     def seen_by(self, name):
         """The ticket itself, with what is public of it."""
-        role, street, _ = WHO[name]
+        role, street, _ = WHO.get(name, NEIGHBOUR)
         if role == "resident":
             return name == self.owner or (self.public and street == self.street)
         return self.in_scope(name)

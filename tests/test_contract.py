@@ -6,7 +6,9 @@ import re
 import urllib.parse
 import uuid
 
+import jsonschema
 import pytest
+import requests
 
 import contract
 import faults
@@ -319,6 +321,46 @@ def test_paths_close_to_one_are_not_it(shared, path):
 def test_method_override_is_ignored(shared):
     reply = shared.client().get("/healthz", headers={"X-HTTP-Method-Override": "DELETE"})
     assert reply.status_code == 200
+
+
+@every()
+def test_headers_of_every_reply(shared, op):
+    """security 26: whatever the answer: nothing kept that is somebody's, no
+    guessing of types, no word of what runs here."""
+    person = person_for(op)
+    path = re.sub(r"\{\w+\}", samples.GRID, op.template)
+    auth = {"Authorization": "Bearer " + shared.site.tokens[person]} if person else {}
+    for method, headers in ((op.method, auth), (op.method, {}), (op.method, {**auth, "Content-Type": "text/plain"}), ("TRACE", auth)):
+        reply = raw.exchange(shared.server.url, method, path, {**headers, "X-Evil": "zqecho"})
+        assert reply.header("X-Content-Type-Options") == "nosniff"
+        kept = reply.header("Cache-Control")
+        assert kept == "no-store" or op.public and reply.status == 200 and kept.startswith("public"), kept
+        names = {n.lower() for n, _ in reply.headers}
+        assert not names & {"server", "x-powered-by", "via", "set-cookie", "access-control-allow-origin"}, names
+        text = " ".join(v for n, v in reply.headers if n not in ("Date", "ETag"))
+        assert not re.search(r"(?i)libevent|evhttp|postgres|openssl|debian|linlid|\d+\.\d+\.\d+", text), text
+        assert method != "TRACE" or reply.status == 405 and b"zqecho" not in reply.body
+
+
+def test_every_reply_is_looked_through(shared):
+    """security 7: by conftest's client, which all tests use. It sees a field too
+    many, a number in clear, and what is private in a resident's reply."""
+    mine, theirs = {"mine": True, "address": "1 号"}, {"mine": False, "address": None}
+    for role, node in (("resident", {**theirs, "address": "1 号"}), ("resident", [{"x": {**theirs, "position": {}}}]),
+                       ("resident", {**theirs, "title": "打 13812345678"}), ("resident", {**theirs, "title": "51010419900101123X"}),
+                       ("resident", {"internal": True}), ("resident", {"contact_phone": None}), ("lead", {"contact_phone_mask": "13812345678"})):
+        assert contract.exposed(role, node), node
+    for role, node in (("resident", mine), ("resident", theirs), ("street", {**theirs, "address": "1 号"}), ("grid_lead", {"internal": True}),
+                       ("resident", {"contact_phone_mask": "138****5678", "id": "01900000-0000-8001-8000-13812345678a"})):
+        assert not contract.exposed(role, node), node
+    reply = shared.resident.get("/v1/me")
+    assert contract.role_of(reply) == "resident"
+    for broken in ({"extra": 1}, {"login": 7}):
+        changed = requests.Response()
+        changed.status_code, changed.headers, changed.request = 200, reply.headers, reply.request
+        changed._content = json.dumps({**reply.json(), **broken}).encode()
+        with pytest.raises(jsonschema.ValidationError):
+            SPEC.check_reply("GET", "/v1/me", changed)
 
 
 def test_served_contract_is_the_bundle(shared):

@@ -3,6 +3,7 @@ cursors, languages, sessions."""
 
 import concurrent.futures
 import json
+import re
 import uuid
 
 import pytest
@@ -154,6 +155,15 @@ def test_fifty_parallel_submits_make_one_ticket(shared):
     assert len({r.content for r in replies}) == 1
     assert len({r.headers["Location"] for r in replies}) == 1
     assert tickets(shared) == before + 1
+
+
+def test_a_key_is_written_with_its_effect(shared):
+    """security 38: by one transaction, so that none is there without the other."""
+    key = uuid.uuid4().hex
+    made = shared.resident.post("/v1/tickets", samples.TICKET, headers={"Idempotency-Key": key}).json()
+    assert shared.sql("select i.xmin = t.xmin, i.xmin::text = (e.xact::text::bigint & 4294967295)::text"
+                      " from core.idempotency i, ticket.ticket t, core.event e"
+                      " where i.key = %s and t.id = %s and e.subject_id = t.id", key, made["id"]) == [(True, True)]
 
 
 def test_same_key_with_another_request_is_422(shared):
@@ -412,6 +422,7 @@ def test_new_password_ends_sessions(world):
 
 
 def test_ended_role_and_assignment_bite_at_once(world):
+    """security 8"""
     tokens, lead = samples.login(world, "community"), samples.login(world, "lead")
     ticket = samples.ticket(world, "submitted")
     assert world.client().get(f"/v1/tickets/{ticket}", headers=bearer(lead)).status_code == 200
@@ -422,6 +433,33 @@ def test_ended_role_and_assignment_bite_at_once(world):
     assert world.street.post(f"/v1/assignments/{ids[0]}/end").status_code == 200
     assert world.client().get(f"/v1/tickets/{ticket}", headers=bearer(lead)).status_code in (401, 404)
     assert world.lead2.get(f"/v1/tickets/{ticket}").status_code == 200
+
+
+def test_a_demoted_persons_next_write_is_refused(world):
+    """security 8: with the token from before, on any worker, at once; the role
+    given again does not bring the old sessions back."""
+    ticket = samples.ticket(world, "escalated_community")
+    person = ("--login", "community", "--role", "community", "--street", "1", "--path", "1/1/")
+    tokens = samples.login(world, "community")
+    assert world.client().post(f"/v1/tickets/{ticket}/comments", {"text": "看到了"}, headers=bearer(tokens)).status_code == 201
+
+    def writes():
+        """Connections of their own: both workers are asked."""
+        return {(r.status, json.loads(r.body)["code"]) for r in (raw.exchange(
+            world.server.url, "POST", f"/v1/tickets/{ticket}/start", {**bearer(tokens), "Connection": "close"}) for _ in range(8))}
+    harness.run_linlid(world.settings, "user", "revoke", *person)
+    assert writes() == {(401, "session_revoked")}
+    assert refresh(world, tokens).status_code == 401
+    samples.login(world, "community", status=403)
+    harness.run_linlid(world.settings, "user", "grant", "--login", "community", "--role", "resident", "--street", "1", "--path", "1/1/1/1/")
+    lower = samples.login(world, "community")
+    reply = world.client().post(f"/v1/tickets/{ticket}/start", headers=bearer(lower))
+    assert (reply.status_code, reply.json()["code"]) == (403, "role_not_allowed")
+    harness.run_linlid(world.settings, "user", "grant", *person)
+    assert writes() == {(401, "session_revoked")}
+    assert world.sql("select status from ticket.ticket where id = %s", ticket) == [("escalated_community",)]
+    fresh = samples.login(world, "community")
+    assert world.client().post(f"/v1/tickets/{ticket}/start", headers=bearer(fresh)).status_code == 200
 
 
 def test_login_is_throttled(world):
@@ -436,11 +474,23 @@ def test_login_is_throttled(world):
 
 
 def test_unknown_login_and_wrong_password_look_alike(world):
-    replies = [world.client().post("/v1/sessions", {"login": login, "password": "wrong"})
-               for login in ("lead", "nobody", "street", "o'brien; --")]
-    bodies = {json.dumps({k: v for k, v in r.json().items() if k not in ("instance", "trace_id")}) for r in replies}
-    assert len(bodies) == 1 and {r.status_code for r in replies} == {401}
-    assert len({tuple(sorted(set(r.headers) - {"Date"})) for r in replies}) == 1
+    """security 16: byte for byte, to the header; known, unknown, disabled,
+    without a password, and throttled like one another."""
+    world.sql("update identity.account set disabled_at = now() where login = 'resident2'")
+    world.sql("update identity.account set password_hash = null where login = 'lead2'")
+    logins = ("lead", "nobody", "street", "o'brien; --", "resident2", "lead2", "LEAD_FAR")
+
+    def attempt(login):
+        body = json.dumps({"login": login, "password": "wrong"}).encode()
+        reply = raw.exchange(world.server.url, "POST", "/v1/sessions", {"Content-Type": "application/json"}, body)
+        varying = {"Date": "", "X-Request-Id": ""}
+        text = re.sub(rb'"(instance|trace_id|retry_after)":"[^"]*"', b"", reply.body)
+        return reply.status, [(n, varying.get(n, v)) for n, v in reply.headers if n != "Retry-After"], text
+    for status in (401, 429):
+        answers = [attempt(login) for login in logins]
+        assert answers.count(answers[0]) == len(logins) and answers[0][0] == status, answers
+        counted = world.sql("update identity.attempt set count = 10 where kind = 'login' returning count")
+        assert len(counted) == len(logins), "each is counted, whoever it is"
 
 
 def test_login_takes_the_role_asked_for(shared):

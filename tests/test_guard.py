@@ -6,8 +6,10 @@ import contextlib
 import json
 import os
 import random
+import re
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
@@ -364,6 +366,18 @@ def test_slow_messages_time_out(hasty, text):
         c.send((GOOD + text).encode())
         assert c.read().status == 200
         is_refused(c, 408, "request_timeout")
+
+
+def test_patience_ends_unasked(tmp_path):
+    """security 22: what holds where nobody has set anything."""
+    (tmp_path / "empty.conf").write_text("")
+    said = subprocess.run([harness.LINLID, "--config", tmp_path / "empty.conf", "serve", "--settings"], capture_output=True, text=True,
+                          check=True, timeout=20).stdout
+    for name, least, most in (("head_timeout_s", 1, 10), ("max_connections_per_address", 1, 5000), ("max_connections", 1, 100000),
+                              ("idle_timeout_s", 1, 120), ("body_timeout_s", 1, 120), ("statement_timeout_ms", 1, 10000),
+                              ("address_per_minute", 1, 6000), ("login_per_minute", 1, 120)):
+        value, = re.findall(rf"^{name} = (\d+)", said, re.M)
+        assert least <= int(value) <= most, f"{name} = {value}"
 
 
 def test_dripping_head_times_out(hasty):

@@ -172,6 +172,22 @@ def test_what_is_served_is_clean_and_cached(shared):
         assert (again.status_code, again.content) == (304, b"")
 
 
+def test_a_files_name_goes_nowhere(shared):
+    """security 25: neither into a header nor into the log, in any spelling."""
+    before = len(shared.server.log.read_bytes())
+    for name in ('a\\"; evil=\\"1', "../../zqname.jpg", "zqname%0d%0aX-Evil: 1", "zqname\u2028.jpg", "\u202egpj.zqname", "zqname\t.jpg",
+                 "é" * 80 + "zqname", "zqname=?utf-8?Q?x?="):
+        reply = upload(shared, form(part("file", jpeg(colour="green"), name)), FORM)
+        assert reply.status_code in (201, 400, 415), f"{name}: {reply.text}"
+        assert "zqname" not in str(reply.headers) + reply.text and "X-Evil" not in reply.headers
+        if reply.status_code == 201:
+            ticket = samples.ticket(shared, photo_ids=[reply.json()["id"]])
+            served = shared.resident.get(f"/v1/tickets/{ticket}/photos/{reply.json()['id']}")
+            assert served.headers["Content-Disposition"] == 'inline; filename="photo.jpg"'
+    assert b"zqname" not in shared.server.log.read_bytes()[before:]
+    assert not [p for p in blobs(shared) if "zqname" in str(p)]
+
+
 def test_only_through_a_ticket_one_may_read(shared):
     """security 9"""
     path = attached(shared, jpeg(colour="blue"))

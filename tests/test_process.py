@@ -214,8 +214,14 @@ def test_sighup_takes_a_rotated_key_into_use(site, spec, tmp_path):
     assert serves(world), "tokens of the old key are good on"
     tokens = samples.login(world)
     assert samples.kid(tokens["access_token"]) in both - old
-    assert world.client("lead").get("/v1/me", headers={
-        "Authorization": "Bearer " + tokens["access_token"]}).json()["login"] == "resident"
+    new = {"Authorization": "Bearer " + tokens["access_token"]}
+    assert world.client("lead").get("/v1/me", headers=new).json()["login"] == "resident"
+    # a key taken away takes its tokens along, however often they were good
+    (tmp_path / "keys" / f"{old.copy().pop()}.pem").unlink()
+    world.server.process.send_signal(signal.SIGHUP)
+    harness.wait_for(lambda: len(world.server.lines("reloaded")) >= 4, "both workers")
+    assert {fresh_get(world, "/v1/me", world.site.tokens["lead"]) for _ in range(20)} == {401}
+    assert world.client("lead").get("/v1/me", headers=new).status_code == 200
     world.close()
 
 
@@ -332,6 +338,27 @@ def test_start_refuses_a_key_others_can_read(idle):
         if file == pem or mode & 0o022:
             assert file.name in Refused(idle).text, f"{file.name} {mode:o}"
         file.chmod(was)
+
+
+def test_start_refuses_keys_of_other_kinds(idle):
+    """security 17: RSA of any length, other curves, a secret for HMAC, a locked
+    key; a data key that is too short or too long."""
+    keys = pathlib.Path(idle.values["keys_dir"])
+
+    def made(*args):
+        return subprocess.run(["openssl", *args], check=True, capture_output=True, timeout=60).stdout
+    locked = made("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-aes256", "-pass", "pass:secret")
+    for name, text in {"rsa1024.pem": made("genrsa", "1024"), "rsa2048.pem": made("genrsa", "2048"), "locked.pem": locked,
+                       "p384.pem": made("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"),
+                       "hmac.pem": os.urandom(31), "long.pem": os.urandom(64), "empty.pem": b""}.items():
+        (keys / name).write_bytes(text)
+        (keys / name).chmod(0o600)
+        assert name in Refused(idle).text, name
+        (keys / name).unlink()
+    data = (keys / "data.key").read_bytes()
+    for text in (data[:-1], data[:16], b"", data + data):
+        (keys / "data.key").write_bytes(text)
+        assert "data.key" in Refused(idle).text, len(text)
 
 
 def test_start_refuses_a_folder_without_keys(idle):

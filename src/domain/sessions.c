@@ -97,7 +97,6 @@ reply_tokens(struct request *rq, const PGresult *res)
 			 "name", encode_meta(res, "name"), "role", c.role,
 			 "street_id", (json_int_t)c.street);
 	free(token);
-	reply_header(rq, "Cache-Control", "no-store");
 	return reply_json(rq, rq->op->status, body);
 }
 

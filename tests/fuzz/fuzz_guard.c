@@ -405,6 +405,7 @@ differ(const char *what)
 
 int LLVMFuzzerTestOneInput(const unsigned char *s, size_t n);
 
+/* security 51 */
 int
 LLVMFuzzerTestOneInput(const unsigned char *s, size_t n)
 {
