@@ -65,6 +65,24 @@ select street_id, pg_temp.id(street_id, 1, n), pg_temp.id(street_id, 1, parent),
 	pg_temp.id(street_id, 2, compound), '2024-01-01'
 from g order by path;
 
+-- A map of both streets in rectangles (WGS-84). The special grid lies north of
+-- the general ones.
+create temporary table m (street_id int, n int, west float8, south float8, east float8, north float8);
+insert into m values
+	(1, 1, 104.08, 30.655, 104.125, 30.675), (1, 10, 104.08, 30.655, 104.11, 30.675),
+	(1, 11, 104.08, 30.655, 104.1, 30.67), (1, 12, 104.08, 30.655, 104.0925, 30.67),
+	(1, 13, 104.0925, 30.655, 104.1, 30.67), (1, 14, 104.1, 30.655, 104.11, 30.67),
+	(1, 15, 104.1, 30.655, 104.11, 30.67), (1, 16, 104.08, 30.67, 104.11, 30.675),
+	(1, 20, 104.11, 30.655, 104.125, 30.675), (1, 21, 104.11, 30.655, 104.125, 30.675),
+	(1, 22, 104.11, 30.655, 104.1175, 30.675), (1, 23, 104.1175, 30.655, 104.125, 30.675),
+	(2, 1, 104.1, 30.59, 104.115, 30.6), (2, 10, 104.1, 30.59, 104.11, 30.6),
+	(2, 11, 104.1, 30.59, 104.11, 30.6), (2, 12, 104.1, 30.59, 104.105, 30.6),
+	(2, 13, 104.105, 30.59, 104.11, 30.6), (2, 20, 104.11, 30.59, 104.115, 30.6),
+	(2, 21, 104.11, 30.59, 104.115, 30.6), (2, 22, 104.11, 30.59, 104.115, 30.6);
+select core.enter_system(s), grid.put_boundary(pg_temp.id(s, 1, n), '2024-01-01',
+	st_multi(st_makeenvelope(west, south, east, north, 4326)), null)
+from generate_series(1, 2) s, m where m.street_id = s;
+
 -- Who they are; a grid_lead's reach comes from the assignments below.
 create temporary table p (n int, login text, name text, role text, street_id int, path text);
 insert into p values

@@ -116,12 +116,14 @@ def properties_described():
 
     def walk(node, at):
         if isinstance(node, dict):
-            for name, sub in node.get("properties", {}).items() if isinstance(
-                    node.get("properties"), dict) else []:
+            inside = node.get("properties")
+            inside = inside if isinstance(inside, dict) else {}
+            for name, sub in inside.items():
                 if isinstance(sub, dict) and "$ref" not in sub and "description" not in sub:
                     faults.append(f"{at}/{name}")
+                walk(sub, f"{at}/properties/{name}")
             for key, sub in node.items():
-                if key != "example":
+                if key not in ("example", "properties"):
                     walk(sub, f"{at}/{key}")
         elif isinstance(node, list):
             for i, sub in enumerate(node):

@@ -137,3 +137,14 @@ def plant_all(world):
     work(world, plants[0])
     work(world, plants[1])
     return plants
+
+
+def plant_redraws(world):
+    """A preview in each community, by the path it lies under."""
+    made = {}
+    for name, path, micro in (("community", "1/1/", "1/1/1/1/"), ("community2", "1/2/", "1/2/1/1/"),
+                              ("street", "1/", "1/2/"), ("community_far", "2/1/", "2/1/1/1/")):
+        as_is = getattr(world, name).get(f"/v1/grids/{grid_id(micro)}/boundaries?crs=wgs84").json()["features"][0]
+        made[path] = samples.act(world, name, "previewBoundaries", params={"crs": "wgs84"}, body={
+            "type": "FeatureCollection", "features": [as_is]})["id"]
+    return made

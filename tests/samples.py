@@ -102,6 +102,17 @@ def in_state(state, **fields):
     return lambda world, role: {"ids": {"id": ticket(world, state, **fields)}}
 
 
+WGS84 = {"query": {"crs": "wgs84"}}
+
+
+def redraw(world, role):
+    """A preview that this role may commit: the example moves one line."""
+    made = getattr(world, PERSON[role]).post("/v1/boundaries/preview", world.spec.by_id["previewBoundaries"].example,
+                                             params=WGS84["query"])
+    assert made.status_code == 201, made.text
+    return made.json()
+
+
 def with_if_match(path, make):
     def prepare(world, role):
         need = make(world, role)
@@ -176,6 +187,14 @@ NEEDS = {
     "listAssignments": lambda world, role: {"ids": {"id": GRID}},
     "createAssignment": new_grid,
     "endAssignment": assignment,
+    "locateGrid": lambda world, role: {"query": {"lon": 104.085, "lat": 30.66, "crs": "wgs84"}},
+    "listBoundaries": lambda world, role: WGS84,
+    "listGridBoundaries": lambda world, role: {"ids": {"id": GRID}, **WGS84},
+    "previewBoundaries": lambda world, role: WGS84,
+    "commitBoundaries": lambda world, role: {"body": {
+        "preview_id": (made := redraw(world, role))["id"], "fingerprint": made["fingerprint"]}},
+    "getRedraw": lambda world, role: {"ids": {"id": redraw(world, role)["id"]}},
+    "cancelRedraw": lambda world, role: {"ids": {"id": redraw(world, role)["id"]}},
     "getGridGroup": lambda world, role: {"ids": {"id": GROUP}},
     "updateGridGroup": with_if_match("/v1/grid-groups/{id}", lambda world, role: {"ids": {"id": GROUP}}),
     "listSimilarTickets": lambda world, role: {"query": {

@@ -79,6 +79,41 @@ def walk(client, path, limit=100, **query):
         assert len(page["items"]) == limit and len(items) < 5000
 
 
+def shape(*corners):
+    """A polygon in GeoJSON by its corners, lon and lat in turn."""
+    ring = [list(p) for p in zip(corners[::2], corners[1::2])]
+    return {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
+
+
+def box(west, south, east, north):
+    return shape(west, south, east, south, east, north, west, north)
+
+
+def feature(grid, geometry, **properties):
+    """Of a redraw: a grid by its id, or a new one by its properties."""
+    return {"type": "Feature", "id": grid, "geometry": geometry, "properties": properties or None}
+
+
+def preview(client, *features, status=201, crs="wgs84", **fields):
+    reply = client.post("/v1/boundaries/preview", {"type": "FeatureCollection", "features": features, **fields},
+                        params={"crs": crs})
+    assert reply.status_code == status, reply.text
+    if status < 300:
+        return reply.json()
+    fault = reply.json().get("errors")
+    return (reply.json()["code"], fault[0]["pointer"]) if fault else reply.json()["code"]
+
+
+def commit(client, seen, status=200):
+    reply = client.post("/v1/boundaries", {"preview_id": seen["id"], "fingerprint": seen["fingerprint"]})
+    assert reply.status_code == status, reply.text
+    return reply.json() if status < 300 else reply.json()["code"]
+
+
+def redraw(client, *features, **fields):
+    return commit(client, preview(client, *features, **fields))
+
+
 def timeline(client, ticket):
     return walk(client, f"/v1/tickets/{ticket}/events")
 

@@ -48,7 +48,8 @@ def send(world, op, person=None, query=None, headers=None, **kw):
                 faults.sample(SPEC.resolve, schema)
             path = path.replace("{%s}" % p["name"], str(value))
         elif p["in"] == "query" and p.get("required") and p["name"] not in dict(query or {}):
-            query = [*dict(query or {}).items(), (p["name"], faults.sample(SPEC.resolve, schema))]
+            given = query.items() if isinstance(query, dict) else query or []
+            query = [*given, (p["name"], faults.sample(SPEC.resolve, schema))]
         elif p["in"] == "header" and p.get("required"):
             headers = {p["name"]: '"1"', **(headers or {})}
     client = getattr(world, person) if person else world.client()
@@ -181,14 +182,15 @@ def test_body_must_be_an_object(shared, op):
 
 @every([op for op in OPERATIONS if any(p["in"] in ("query", "path") for p in op.params)])
 def test_unknown_and_repeated_query_parameters_are_400(shared, op):
-    known = [p["name"] for p in op.params if p["in"] == "query"]
+    known = [p for p in op.params if p["in"] == "query"]
     reply = send(shared, op, person_for(op), query={"nosuch": "1", "Limit": "5"}, json=op.example)
     if any(p["in"] == "path" for p in op.params) and reply.status_code == 404:
         pytest.fail("an unknown parameter was ignored")
     assert reply.status_code in (400, 422)
     assert {("/nosuch", "unknown_parameter"), ("/Limit", "unknown_parameter")} <= set(reported(reply))
     if known:
-        reply = send(shared, op, person_for(op), query=[(known[0], "1"), (known[0], "2")])
+        name, good = known[0]["name"], faults.sample(SPEC.resolve, known[0]["schema"]) if known[0].get("required") else "1"
+        reply = send(shared, op, person_for(op), query=[(name, good), (name, good)], json=op.example)
         assert (reply.status_code, reply.json()["code"]) == (400, "repeated_parameter")
 
 
@@ -199,7 +201,7 @@ def test_every_bad_query_parameter_is_named(shared, op):
              for p in op.params if p["in"] == "query"}
     for n in range(max(map(len, lists.values()))):
         query = {name: found[n][0] for name, found in lists.items() if n < len(found)}
-        reply = send(shared, op, person_for(op), query=query)
+        reply = send(shared, op, person_for(op), query=query, json=op.example)
         assert (reply.status_code, reply.json()["code"]) == (400, "invalid_parameter"), \
             f"{query}: {reply.text}"
         for name in query:

@@ -5,6 +5,7 @@ import concurrent.futures
 import json
 import random
 import re
+import urllib.parse
 import uuid
 
 import pytest
@@ -25,6 +26,9 @@ ACCOUNTS = {"resident": 1, "resident2": 2, "lead": 3, "lead2": 4, "lead_next": 5
             "community": 8, "community2": 9, "street": 10, "resident_far": 11, "lead_far": 12, "community_far": 13,
             "street_far": 14}
 
+# What must stand in the query.
+REQUIRED = {"listSimilarTickets": {"category": "oil_smoke"}, "listBoundaries": {"crs": "gcj02"},
+            "listGridBoundaries": {"crs": "wgs84"}, "locateGrid": {"lon": 104.085, "lat": 30.66, "crs": "wgs84"}}
 everybody = pytest.mark.parametrize("name", PEOPLE)
 
 
@@ -35,6 +39,7 @@ def test_everybody_of_the_fixture_is_in_the_table():
 @pytest.fixture(scope="module")
 def planted(shared):
     shared.plants = plant_module.plant_all(shared)
+    shared.redraws = plant_module.plant_redraws(shared)
     shared.settle()
     return shared
 
@@ -70,7 +75,7 @@ class Reader:
 
     def read_lists(self, op):
         names = {p["name"]: SPEC.resolve(p["schema"]) for p in op.params if p["in"] == "query"}
-        fixed = {"category": "oil_smoke"} if op.id == "listSimilarTickets" else {}
+        fixed = REQUIRED.get(op.id, {})
         many = {"limit": 100} if "limit" in names else {}
         self.pages(op, op.template, **fixed, **many)
         for name, schema in names.items():
@@ -108,7 +113,10 @@ class Reader:
                             self.get(op, op.template.format(id=p.id, photo_id=photo), **query)
         elif "/grids/" in op.template:
             for path in GRIDS:
-                self.get(op, op.template.format(id=grid_id(path)))
+                self.get(op, op.template.format(id=grid_id(path)), **REQUIRED.get(op.id, {}))
+        elif "/redraws/" in op.template:
+            for redraw in self.world.redraws.values():
+                self.get(op, op.template.format(id=redraw))
         else:
             for street in (1, 2):
                 self.get(op, op.template.format(id=f"01900000-0000-800{street}-8000-500000000001"))
@@ -127,6 +135,11 @@ def readers(planted):
         return dict(zip(PEOPLE, pool.map(lambda name: Reader(planted, name).read_all(), PEOPLE)))
 
 
+def sees_redraw(name, path):
+    role, _, paths = WHO[name]
+    return role in ("community", "street") and any(path.startswith(own) for own in paths)
+
+
 def readable(plant, mark, who, name):
     return plant.seen_by(name) and who(name)
 
@@ -139,6 +152,7 @@ def test_no_marker_out_of_scope_in_any_reply(readers, planted, name):
     hidden += [p.id for p in planted.plants if not p.seen_by(name)]
     hidden += [i for p in planted.plants for i, who in
                ((p.photo, p.seen_by), (p.internal_photo, p.staff)) if not who(name)]
+    hidden += [r for path, r in planted.redraws.items() if not sees_redraw(name, path)]
     for where, text in reader.text:
         # what one asks for comes back in no list; an echo of the address would be one
         leaks += [f"{mark} in {where}" for mark in hidden if mark in text]
@@ -221,6 +235,8 @@ def hidden_ids(world, op, name):
         open_to = [p for p in GRIDS if p.startswith(f"{street}/")]
     if "/grids/" in op.template:
         return [grid_id(p) for p in GRIDS if p not in open_to]
+    if "/redraws/" in op.template:
+        return [r for path, r in world.redraws.items() if not sees_redraw(name, path)]
     if "/assignments/" in op.template:
         places = {1: ["1/1/1/1/", "1/1/1/1/", "1/1/1/2/", "1/1/1/"], 2: ["2/1/1/1/"]}
         return [f"01900000-0000-800{s}-8000-40000000000{n}" for s, at in places.items()
@@ -240,6 +256,8 @@ def ask(world, name, op, target):
         headers["Content-Type"] = "application/json"
     if op.method == "PUT":
         headers["If-Match"] = '"1"'
+    if op.id in REQUIRED:
+        target += "?" + urllib.parse.urlencode(REQUIRED[op.id])
     reply = raw.exchange(world.server.url, op.method, target, headers, body)
     varying = ("date", "x-request-id")
     return reply.status, [(n, v if n.lower() not in varying else "") for n, v in reply.headers], reply.body
@@ -254,6 +272,7 @@ def state(world):
         " (select count(*) from core.event), (select json_agg((id, version) order by id) from grid.grid)::text,"
         " (select json_agg((id, to_on) order by id) from grid.assignment)::text,"
         " (select json_agg((id, version) order by id) from grid.grid_group)::text,"
+        " (select json_agg((id, state) order by id) from grid.redraw)::text,"
         " (select count(*) from ticket.comment), (select count(*) from ticket.supporter)")
 
 
@@ -336,6 +355,7 @@ def test_hidden_ids_in_bodies_are_unknown_ids(planted):
 @pytest.mark.parametrize("field, path, hidden", [
     ("under", "/v1/grids", grid_id("2/1/")), ("parent_id", "/v1/grids", grid_id("2/1/")),
     ("compound_id", "/v1/grids", "01900000-0000-8002-8000-200000000001"), ("under", "/v1/compounds", grid_id("2/1/")),
+    ("under", "/v1/boundaries?crs=wgs84", grid_id("2/1/")),
     ("under", "/v1/grid-groups", grid_id("2/1/")), ("grid_id", "/v1/grid-groups", grid_id("2/1/1/1/")),
     ("under", "/v1/tickets", grid_id("2/1/")), ("under", "/v1/tickets/summary", grid_id("2/1/"))])
 def test_hidden_ids_in_queries_are_unknown_ids(planted, field, path, hidden):

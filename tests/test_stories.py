@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 import harness
-from story import (COMPOUND, GENERAL, add_people, at, do, feed, jpeg, read, sign_in, submit,
-                   timeline, together, upload, walk)
+from story import (A, COMPOUND, GENERAL, add_people, at, box, do, feature, feed, jpeg, read, redraw, shape,
+                   sign_in, submit, timeline, together, upload, walk)
 
 HOUSEHOLDS = 96
 POSITION = {"lon": 104.0921, "lat": 30.6604, "crs": "gcj02"}
@@ -42,11 +42,16 @@ class Yard:
         world.sql("insert into grid.compound (street_id, id, path, name, address, household_count)"
                   " values (1, %s, '1/1/', '6号院', '落虹桥街6号', 96)", COMPOUND[:-1] + "9")
         self.compound = COMPOUND[:-1] + "9"
-        grid = world.community.post("/v1/grids", {
-            "parent_id": GENERAL, "kind": "micro", "name": "落虹桥街6号院", "household_count": HOUSEHOLDS,
-            "person_count": 240, "compound_id": self.compound})
-        assert grid.status_code == 201 and grid.json()["household_range"] == "within"
-        self.grid = grid.json()["id"]
+        # cut out of the micro-grid it lay in, where POSITION is
+        done = redraw(world.community,
+                      feature(A, shape(104.08, 30.655, 104.0925, 30.655, 104.0925, 30.66, 104.088, 30.66, 104.088,
+                                       30.665, 104.0925, 30.665, 104.0925, 30.67, 104.08, 30.67)),
+                      feature(None, box(104.088, 30.66, 104.0925, 30.665), parent_id=GENERAL, kind="micro",
+                              name="落虹桥街6号院", household_count=HOUSEHOLDS, person_count=240,
+                              compound_id=self.compound))
+        assert done["state"] == "done"
+        self.grid = done["grids"][1]["grid_id"]
+        assert world.community.get(f"/v1/grids/{self.grid}").json()["household_range"] == "within"
         path, = world.sql("select path from grid.grid where id = %s", self.grid)[0]
         harness.run_linlid(world.settings, "user", "add", "--login", "peng", "--name", "彭晓梅",
                            "--password-stdin", stdin="linli-demo\n")

@@ -620,13 +620,21 @@ end
 $$;
 comment on function ticket.answer_fits(jsonb, jsonb) is 'One answer against its question.';
 
-create function ticket.place_grid(p_grid uuid) returns grid.grid
+create function ticket.place_grid(p_grid uuid, p_position jsonb) returns grid.grid
 language plpgsql stable
 as $$
 declare
 	g grid.grid;
 	home text := (core.scopes())[1];
 begin
+	if p_grid is null and jsonb_typeof(p_position) = 'object' then
+		select l.grid_id into p_grid from grid.locate((p_position ->> 'lon')::float8,
+			(p_position ->> 'lat')::float8, p_position ->> 'crs') l;
+		-- A street without a map falls back on where people live.
+		if p_grid is null and grid.has_map() then
+			perform core.fail(422, 'position_outside', '/position');
+		end if;
+	end if;
 	if p_grid is null and cardinality(core.scopes()) <> 1 then
 		perform core.fail(422, 'grid_required', '/grid_id');
 	end if;
@@ -637,7 +645,7 @@ begin
 		select x.* into g from grid.grid x
 		where x.street_id = core.street() and x.id = p_grid;
 	end if;
-	if g.id is null or g.valid_to <= core.today() then
+	if g.id is null or g.valid_to <= core.today() or g.valid_from > core.today() then
 		perform core.fail(422, 'grid_not_found', '/grid_id');
 	elsif g.kind not in ('micro', 'special') then
 		perform core.fail(422, case when p_grid is null then 'grid_required'
@@ -648,8 +656,8 @@ begin
 	return g;
 end
 $$;
-comment on function ticket.place_grid(uuid) is
-	'The grid of a new ticket: the one named, or the caller''s own when there is just one.';
+comment on function ticket.place_grid(uuid, jsonb) is
+	'The grid of a new ticket: the one named whatever the position, else the one of the position, else the caller''s own when there is just one.';
 
 create function ticket.write_private(p_id uuid, b jsonb) returns void
 language plpgsql
@@ -738,7 +746,7 @@ begin
 	elsif not own and on_behalf is not true then
 		perform core.fail(422, 'on_behalf_required', '/on_behalf');
 	end if;
-	g := ticket.place_grid((b ->> 'grid_id')::uuid);
+	g := ticket.place_grid((b ->> 'grid_id')::uuid, b -> 'position');
 	insert into ticket.ticket (street_id, id, number, kind, category, urgency,
 		title, description, grid_id, path, owner_id, submitted_by, is_public)
 	select s.id, p_id, s.prefix || '-' || extract(year from core.today()) || '-'
