@@ -138,8 +138,10 @@ select is_empty($$select name from routine where prosecdef
 -- one is thought about.
 select is_empty($$select name from routine where prosecdef and split_part(name, '(', 1) not in (
 	'core.backlog', 'core.changed_streets', 'core.enter', 'core.era_fits', 'core.horizon', 'core.idem_put',
-	'core.idem_sweep', 'core.idem_sweep_all', 'core.newest_event', 'grid.assign', 'grid.create_grid',
-	'grid.end_assignment', 'grid.put_group', 'grid.update_grid', 'identity.create_session',
+	'core.idem_sweep', 'core.idem_sweep_all', 'core.newest_event', 'grid.assign', 'grid.at', 'grid.cancel_redraw',
+	'grid.commit_redraw', 'grid.create_grid', 'grid.describe_moves', 'grid.end_assignment', 'grid.execute_redraw',
+	'grid.move_dwellings', 'grid.preview_redraw', 'grid.put_group', 'grid.run_redraws', 'grid.update_grid',
+	'identity.create_session',
 	'identity.end_session', 'identity.login_begin', 'identity.me', 'identity.name_of',
 	'identity.refresh_session', 'identity.sweep', 'ticket.act', 'ticket.add_comment', 'ticket.add_photo',
 	'ticket.adopt', 'ticket.close_silent', 'ticket.contact', 'ticket.drop_photos', 'ticket.edit',
