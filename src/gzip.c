@@ -113,9 +113,11 @@ gzip_buffer(struct evbuffer *buf, int level)
 		abort();
 	z->next_out = room.iov_base;
 	z->avail_out = (uInt)room.iov_len;
-	while ((n = evbuffer_peek(buf, -1, NULL, in, VECTORS)) > 0) {
+	/* An empty buffer may still hold a chain of no bytes. */
+	while (evbuffer_get_length(buf) > 0) {
 		size_t done = 0;
 
+		n = evbuffer_peek(buf, -1, NULL, in, VECTORS);
 		for (int i = 0; i < n && i < VECTORS; i++) {
 			pack(z, &in[i], Z_NO_FLUSH);
 			done += in[i].iov_len;
