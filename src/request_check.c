@@ -194,6 +194,8 @@ hash_body(crypto_hash_sha256_state *st, struct request *rq)
 	const char *type = request_header(rq, "Content-Type", &twice);
 	const char *boundary = type ? strcasestr(type, "boundary=") : NULL;
 
+	if (!rq->raw_len)
+		return;
 	if (!boundary || strncasecmp(type, "multipart/", 10) != 0) {
 		crypto_hash_sha256_update(st, rq->raw, rq->raw_len);
 		return;
