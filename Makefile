@@ -1,15 +1,17 @@
 # linli: `make run` and `make check` are all a newcomer needs; `make help` lists
-# the rest. A new file under src/, src/domain/, openapi/, sql/ or tests/unit/
-# needs no edit here.
+# the rest. A new file under src/, src/domain/, openapi/, sql/, tests/unit/ or
+# tests/fuzz/ needs no edit here.
 
 SAN ?=
 COV ?=
 FAULTS ?=
-B := build/$(if $(SAN),san,$(if $(COV),cov,rel))$(if $(FAULTS),-faults)
+FUZZ ?=
+B := build/$(if $(FUZZ),fuzz,$(if $(SAN),san,$(if $(COV),cov,rel))$(if $(FAULTS),-faults))
 V ?=
 Q := $(if $(V),,@)
 
-CC := gcc
+# clang only where it must be: libFuzzer is part of it.
+CC := $(if $(FUZZ),clang,gcc)
 # -isystem for the libraries: their headers are not held to our warnings.
 PKGS := jansson libevent libevent_pthreads libevent_openssl libpq libjwt \
 	libsodium libcrypto libssl zlib libconfuse libsystemd libpcre2-8
@@ -20,7 +22,7 @@ CFLAGS += -std=c11 -g -fno-omit-frame-pointer -fstack-protector-strong $(WARN) \
 	$(if $(SAN),-O1 -fsanitize=address$(,)undefined -fno-sanitize-recover=undefined,$(if $(COV),$(COUNTED),-O2 -D_FORTIFY_SOURCE=2))
 LDFLAGS += -pie -Wl,-z,relro,-z,now \
 	$(if $(SAN),-fsanitize=address$(,)undefined)
-CFLAGS += -fPIE
+CFLAGS += -fPIE $(if $(FUZZ),-fsanitize=fuzzer-no-link)
 LDLIBS += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
 , := ,
 
@@ -33,7 +35,7 @@ OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out src/main.c,$(wildcard src/*.c src/do
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 EMBEDDED := $(wildcard sql/migrations/*.sql sql/queries/*.sql)
 
-.PHONY: all run check unit lint coverage bench fault deps clean format help install
+.PHONY: all run check unit lint coverage bench fault fuzz deps clean format help install
 .SECONDARY:
 
 all: $(B)/linlid $(B)/linlid-image
@@ -48,6 +50,7 @@ help:
 	@echo 'make coverage how much of src/ the tests run, and what they do not'
 	@echo 'make bench    measure                   make clean   remove build/'
 	@echo 'make fault    kill, cut and fill everything under load (SECONDS=60 KILLS=100)'
+	@echo 'make fuzz     libFuzzer at all that reads bytes of others (FUZZ_SECONDS=600 TARGETS=...)'
 
 deps:
 	$(Q)sh .ci/deps run
@@ -59,7 +62,7 @@ run:
 
 check:
 	$(Q)sh .ci/deps check
-	$(Q)$(MAKE) --no-print-directory -j SAN=1 all unit-build
+	$(Q)$(MAKE) --no-print-directory -j SAN=1 all unit-build fuzz-build
 	$(Q)exec env LINLI_BUILD=build/san /usr/bin/python3 tests/check.py $(PARTS)
 
 unit-build: $(UNIT)
@@ -103,6 +106,13 @@ fault:
 	$(Q)exec env LINLI_BUILD=build/rel-faults /usr/bin/python3 tests/fault/run.py \
 		--kills $(KILLS) --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ACTS)
 
+FUZZ_SECONDS ?= 600
+TARGETS ?= $(FUZZERS)
+fuzz:
+	$(Q)sh .ci/deps fuzz
+	$(Q)$(MAKE) --no-print-directory -j FUZZ=1 SAN=1 fuzz-build
+	$(Q)exec sh tests/fuzz/run.sh $(FUZZ_SECONDS) $(TARGETS)
+
 format:
 	$(Q)clang-format -i $(wildcard src/*.[ch] src/domain/*.[ch] src/image/*.[ch] include/*.h tests/unit/*.c)
 
@@ -136,6 +146,17 @@ $(B)/unit/%: tests/unit/%.c $(B)/liblinli.a $(HOOK)
 	@echo "  TEST $@"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(HOOK) $(B)/liblinli.a $(LDLIBS) -lcmocka
 
+# The fuzz targets: by libFuzzer, or each over its corpus with replay.c. WRAPS
+# are what door.c stands in for: the wire, the database and the token's word.
+FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+WRAPS := evhttp_send_reply evhttp_connection_get_peer db_submit db_ready \
+	db_stats token_verify_cached
+fuzz-build: $(FUZZERS:%=$(B)/fuzz/%)
+$(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/door.o $(if $(FUZZ),,$(B)/tests/fuzz/replay.o) $(B)/liblinli.a
+	@mkdir -p $(@D)
+	@echo "  FUZZ $@"
+	$(Q)$(CC) $(LDFLAGS) $(if $(FUZZ),-fsanitize=fuzzer) $(WRAPS:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS)
+
 # A list that only changes when a file comes or goes, so that one that is
 # deleted leaves the binary too.
 CARRIED := $(wildcard openapi/*.yaml) $(EMBEDDED)
@@ -166,4 +187,4 @@ $(B)/embed.S: build/openapi.json $(EMBEDDED) build/carried Makefile
 $(B)/embed.o: $(B)/embed.S
 	$(Q)$(CC) -c -o $@ $<
 
--include $(OBJ:.o=.d) $(B)/src/main.d $(B)/src/image/main.d $(UNIT:=.d)
+-include $(OBJ:.o=.d) $(B)/src/main.d $(B)/src/image/main.d $(UNIT:=.d) $(wildcard $(B)/tests/fuzz/*.d)

@@ -57,6 +57,7 @@ verify_contract(void)
 {
 	const struct embedded *file = embedded_find("openapi.json");
 	struct contract *c;
+	bool fine;
 
 	if (!file)
 		die("this program was built without its contract");
@@ -65,7 +66,10 @@ verify_contract(void)
 		return NULL;
 	request_register();
 	/* Both, so that one run shows all there is to mend. */
-	return hook_attach(c) & query_attach(c) & jobs_are_closed() ? c : NULL;
+	fine = hook_attach(c);
+	fine = query_attach(c) && fine;
+	fine = jobs_are_closed() && fine;
+	return fine ? c : NULL;
 }
 
 int

@@ -1,6 +1,6 @@
 """All tests, with one count at the end: lints, C units, SQL, HTTP.
 
-    /usr/bin/python3 tests/check.py [part …]      parts: lint unit sql http
+    /usr/bin/python3 tests/check.py [part …]      parts: lint unit fuzz sql http
 """
 
 import concurrent.futures
@@ -16,6 +16,7 @@ import harness
 
 PYTHON = "/usr/bin/python3"
 tests = harness.TOP / "tests"
+FUZZ_RUNS = 5000  # some seconds in all; make fuzz is for more
 
 
 class Count:
@@ -55,6 +56,17 @@ def unit(count, site):
         count.add(passed, failed or (1 if code or not passed else 0), out, source.stem)
 
 
+def fuzz(count, site):
+    """Each target over its corpus and as many changed copies, the same ones every time."""
+    def replay(target):
+        return run([str(harness.BUILD / "fuzz" / target), f"-runs={FUZZ_RUNS}", f"tests/fuzz/corpus/{target}"])
+
+    targets = [source.stem.removeprefix("fuzz_") for source in sorted((tests / "fuzz").glob("fuzz_*.c"))]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for target, (code, out) in zip(targets, pool.map(replay, targets)):
+            count.add(int(not code), int(code != 0), out, f"fuzz/{target}")
+
+
 def sql(count, site):
     for source in sorted((tests / "sql").glob("*.sql")):
         name = site.cluster.fresh()
@@ -87,13 +99,13 @@ def http(count, site):
             count.add(passed, failed, out, source.stem)
 
 
-PARTS = {"lint": lint, "unit": unit, "sql": sql, "http": http}
+PARTS = {"lint": lint, "unit": unit, "fuzz": fuzz, "sql": sql, "http": http}
 
 
 def main():
     wanted = sys.argv[1:] or list(PARTS)
     count, begun = Count(), time.monotonic()
-    site = harness.make_site(harness.temporary_folder()) if wanted != ["lint"] else None
+    site = harness.make_site(harness.temporary_folder()) if set(wanted) - {"lint", "fuzz"} else None
     try:
         for name in wanted:
             PARTS[name](count, site)
