@@ -26,10 +26,9 @@ CFLAGS += -fPIE $(if $(FUZZ),-fsanitize=fuzzer-no-link)
 LDLIBS += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
 , := ,
 
-# Under gnu11 gcc knows fork and exec, and keeps the counters over them.
-COUNTED := -O0 --coverage -fprofile-abs-path -fprofile-update=atomic -std=gnu11
+COUNTED := -O0 --coverage -fprofile-abs-path -fprofile-update=atomic
 HOOK := $(if $(COV),$(B)/tests/coverage/exit.o)
-LDFLAGS += $(if $(COV),--coverage -Wl$(,)--wrap=_exit$(,)--wrap=_Exit$(,)--wrap=abort)
+LDFLAGS += $(if $(COV),--coverage -Wl$(,)--wrap=_exit$(,)--wrap=_Exit$(,)--wrap=abort$(,)--wrap=execv)
 
 OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out src/main.c,$(wildcard src/*.c src/domain/*.c)))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))

@@ -59,6 +59,14 @@ def test_keys(cli):
     assert (cli.keys / "data.key").read_bytes() == data
 
 
+def test_keys_need_a_place(cli, tmp_path):
+    conf = tmp_path / "linlid.conf"
+    conf.write_text(conf.read_text() + 'keys_dir = "/nonexistent/keys"\n')
+    for command in ("new", "rotate"):
+        code, out, why = cli("keys", command)
+        assert (code, out) == (1, "") and "/nonexistent/keys: No such file" in why
+
+
 def test_a_data_key_is_never_replaced(cli):
     """Every sealed field hangs on it, whatever is wrong with the file."""
     cli("keys", "new")

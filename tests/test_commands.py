@@ -143,6 +143,8 @@ def test_status_before_and_after(unmigrated):
     assert [re.fullmatch(r"(\d+) (\w+) +pending", line).groups() for line in out.splitlines()] == \
         [tuple(n.split("_", 1)) for n in names]
     assert unmigrated.sql("select to_regclass('core.migration')") == [(None,)], "only looked"
+    assert unmigrated("user", "disable", "--login", "lead") == \
+        (1, "", 'linlid: the database: schema "identity" does not exist\n')
     code, out, err = unmigrated("migrate")
     assert (code, err) == (0, "") and out.splitlines() == ["applied " + n.replace("_", " ", 1) for n in names]
     code, out, _ = unmigrated("migrate", "--status")

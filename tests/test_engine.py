@@ -83,6 +83,13 @@ def test_repeated_headers_are_400(shared):
     assert (reply.status, json.loads(reply.body)["code"]) == (400, "repeated_header")
 
 
+def test_an_empty_object_is_no_body(shared):
+    """Mini-programs send it where nothing is meant."""
+    path = f"/v1/tickets/{samples.ticket(shared)}/accept"
+    assert shared.lead.post(path, []).json()["code"] == "unexpected_body"
+    assert shared.lead.post(path, {}).status_code == 200
+
+
 # What nobody foresaw -------------------------------------------------------------
 
 @pytest.mark.parametrize("statement, event, logged", [

@@ -637,6 +637,23 @@ def test_log_lines_are_json_whatever_comes(world):
     assert len(lines) > 50
 
 
+def test_requests_are_not_logged_below_their_level(world):
+    def logged():
+        before = len(world.server.lines("request"))
+        fresh_get(world)
+        return len(world.server.lines("request")) > before
+
+    def set_level(level):
+        world.settings.values["log_level"] = level
+        world.settings.write()
+        world.server.process.send_signal(signal.SIGHUP)
+    assert logged()
+    set_level("warn")
+    harness.wait_for(lambda: not any(logged() for _ in range(20)), "silence")
+    set_level("info")
+    harness.wait_for(lambda: all(logged() for _ in range(20)), "both workers")
+
+
 def test_no_secret_in_the_log(site, spec, tmp_path):
     """security 47"""
     world = World(site, spec, tmp_path, log_level="debug")

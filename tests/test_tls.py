@@ -326,7 +326,7 @@ def encrypt(key):
     (lambda t: (t / "key.pem").write_text("x"), "is not the certificate's key"),
     (lambda t: os.rename(certify(t / "b")["tls_key"], t / "key.pem"), "is not the certificate's key"),
     (lambda t: encrypt(t / "key.pem"), "is not the certificate's key"),  # and nobody is asked for a password
-    (lambda t: ((t / "key.pem").unlink(), (t / "key.pem").mkdir(0o700)), "key.pem: "),
+    (lambda t: ((t / "key.pem").unlink(), (t / "key.pem").mkdir(0o700)), "key.pem: not a file"),
 ])
 def test_what_does_not_fit_does_not_start(site, tmp_path, spoil, said):
     """security 17: a world-readable key is refused."""

@@ -1,6 +1,6 @@
 /*
- * gcov writes its counters in exit(). The coverage build links with
- * --wrap=_exit,--wrap=_Exit,--wrap=abort to write them here too.
+ * gcov writes its counters in exit(). The coverage build links with --wrap for
+ * each of these, to write them where a process ends in another way.
  */
 #include <gcov.h>
 #include <stdlib.h>
@@ -9,6 +9,8 @@
 _Noreturn void __real__exit(int status);
 _Noreturn void __wrap__exit(int status);
 _Noreturn void __wrap__Exit(int status);
+int __real_execv(const char *path, char *const argv[]);
+int __wrap_execv(const char *path, char *const argv[]);
 _Noreturn void __real_abort(void);
 _Noreturn void __wrap_abort(void);
 
@@ -30,4 +32,13 @@ __wrap_abort(void)
 {
 	__gcov_dump();
 	__real_abort();
+}
+
+int
+__wrap_execv(const char *path, char *const argv[])
+{
+	__gcov_dump();
+	__real_execv(path, argv);
+	__gcov_reset(); /* still here: what is counted from now on, counts */
+	return -1;
 }

@@ -33,8 +33,10 @@ class File:
 
 
 def read(build):
-    """File name → what was counted in it. A header's lines are in many objects."""
-    notes = sorted(str(n) for n in (TOP / build / "src").rglob("*.gcno"))
+    """File name → what was counted in it. A header's lines are in many objects;
+    an object may be of a file that is gone."""
+    notes = sorted(str(n) for n in (TOP / build / "src").rglob("*.gcno")
+                   if (TOP / n.relative_to(TOP / build).with_suffix(".c")).exists())
     done = subprocess.run(["gcov", "--json-format", "--stdout", "--branch-probabilities", *notes],
                           capture_output=True, text=True, check=True, cwd=TOP)
     files = collections.defaultdict(File)
