@@ -372,15 +372,17 @@ comment on table ticket.comment is 'class: street. What people say on a ticket; 
 create index comment_ticket on ticket.comment (street_id, ticket_id, id);
 
 ---------------------------------------------------------------- row-level security
+-- A CASE here and for ticket.private: beside a query's own "street_id = :street"
+-- a plain comparison would put a node of its own above every scan.
 alter table ticket.ticket enable row level security;
 alter table ticket.ticket force row level security;
 create policy visible on ticket.ticket
-	using (street_id = core.street() and core.may_see(path, owner_id, is_public));
+	using (case when street_id = core.street() then core.may_see(path, owner_id, is_public) end);
 
 alter table ticket.private enable row level security;
 alter table ticket.private force row level security;
 create policy private on ticket.private
-	using (street_id = core.street() and core.may_see_private(path, owner_id));
+	using (case when street_id = core.street() then core.may_see_private(path, owner_id) end);
 
 alter table ticket.rating enable row level security;
 alter table ticket.rating force row level security;
@@ -414,6 +416,33 @@ create policy restamp on core.event for update
 create index event_path on core.event (street_id, path, xact, id);
 
 ---------------------------------------------------------------- the machine
+-- One row for what would be some of two machines: read at every read of a ticket.
+create table ticket.offer (
+	status text not null,
+	role text not null,
+	actions text[] not null,
+	guards text[] not null,
+	primary key (status, role)
+);
+comment on table ticket.offer is
+	'class: reference. Derived from core.transition: the actions a role has in a status, and the guards of each ('''' = none).';
+
+create function ticket.gather_offers() returns trigger
+language plpgsql
+as $$
+begin
+	delete from ticket.offer;
+	insert into ticket.offer (status, role, actions, guards)
+	select x.from_state, r, array_agg(x.action order by x.action),
+		array_agg(coalesce(x.guard, '') order by x.action)
+	from core.transition x, unnest(x.roles) r
+	where x.machine in ('ticket', 'ticket_aside')
+	group by x.from_state, r;
+	return null;
+end
+$$;
+create trigger gather_offers after insert or update or delete on core.transition
+for each statement execute function ticket.gather_offers();
 insert into core.transition (machine, from_state, action, to_state, roles, guard) values
 	('ticket', '', 'submit', 'submitted', '{resident,grid_lead}', null),
 	('ticket', 'submitted', 'accept', 'accepted', '{grid_lead}', null),
@@ -477,56 +506,51 @@ $$;
 comment on function ticket.thanked(uuid) is 'Has the caller said thanks for it.';
 
 -- Counts are looked at before rows: most tickets have none.
-create function ticket.guard(p_guard text, t ticket.ticket) returns text
-language plpgsql stable
-as $$
-begin
-	case p_guard
-	when 'reporter' then
-		return case when t.owner_id = core.actor() then null else '403 not_reporter' end;
-	when 'not_own' then
-		return case when t.owner_id = core.actor() then '409 own_ticket' end;
-	when 'first_reopen' then
-		return case when t.reopened_count > 0 then '409 reopen_used' end;
-	when 'nobody_joined' then
-		return case when t.merged_count > 0 and exists (select from ticket.ticket x
-				where x.street_id = core.street() and x.merged_into = t.id and x.status = 'merged')
-			then '409 others_joined' end;
-	when 'not_handler' then
-		return case when exists (select from core.event e
-				where e.street_id = core.street() and e.subject_id = t.id
-					and e.actor_id = core.actor()
-					and e.actor_role in ('grid_lead', 'community', 'street'))
-			then '403 handler_cannot_rate' end;
-	when 'supported' then
-		return case when t.support_count = 0 or not ticket.supported(t.id) then '409 not_supported' end;
-	when 'not_supported' then
-		return case when t.support_count > 0 and ticket.supported(t.id) then '409 already_supported' end;
-	when 'not_thanked' then
-		return case when t.thank_count > 0 and ticket.thanked(t.id) then '409 already_thanked' end;
-	when 'photo_if_physical', 'silent' then
-		return null; -- depend on the act itself: ticket.act() looks
-	end case;
-end
-$$;
-comment on function ticket.guard(text, ticket.ticket) is
-	'Why a guard of core.transition bars the caller ("409 code"), or null.';
-
-create function ticket.barred(p_guards text, t ticket.ticket) returns text
+create function ticket.bars(t ticket.ticket) returns text[]
 language plpgsql stable
 as $$
 declare
-	g text;
-	why text;
+	bars text[] := array[
+		case when t.support_count > 0 and ticket.supported(t.id) then 'not_supported' else 'supported' end];
 begin
-	foreach g in array coalesce(string_to_array(p_guards, ' '), '{}') loop
-		why := ticket.guard(g, t);
-		exit when why is not null;
-	end loop;
-	return why;
+	if t.thank_count > 0 and ticket.thanked(t.id) then
+		bars := bars || text 'not_thanked';
+	end if;
+	if t.owner_id is distinct from core.actor() then
+		return bars || text 'reporter';
+	end if;
+	-- What only the reporter is asked.
+	bars := bars || text 'not_own';
+	if t.reopened_count > 0 then
+		bars := bars || text 'first_reopen';
+	end if;
+	if t.merged_count > 0 and exists (select from ticket.ticket x
+		where x.street_id = core.street() and x.merged_into = t.id and x.status = 'merged') then
+		bars := bars || text 'nobody_joined';
+	end if;
+	if exists (select from core.event e
+		where e.street_id = core.street() and e.subject_id = t.id and e.actor_id = core.actor()
+			and e.actor_role in ('grid_lead', 'community', 'street')) then
+		bars := bars || text 'not_handler';
+	end if;
+	return bars;
 end
 $$;
-comment on function ticket.barred(text, ticket.ticket) is 'The first of several guards that bars the caller, or null.';
+comment on function ticket.bars(ticket.ticket) is
+	'Names of the guards in core.transition that bar the caller now; photo_if_physical and silent depend on the act itself: ticket.act() looks.';
+
+create function ticket.why(p_bar text) returns text
+language sql immutable strict parallel safe
+return case p_bar
+	when 'reporter' then '403 not_reporter'
+	when 'not_own' then '409 own_ticket'
+	when 'first_reopen' then '409 reopen_used'
+	when 'nobody_joined' then '409 others_joined'
+	when 'not_handler' then '403 handler_cannot_rate'
+	when 'supported' then '409 not_supported'
+	when 'not_supported' then '409 already_supported'
+	when 'not_thanked' then '409 already_thanked' end;
+comment on function ticket.why(text) is 'Status and code of a guard that bars.';
 
 create function ticket.permit(t ticket.ticket, p_action text) returns core.transition
 language plpgsql stable
@@ -548,7 +572,8 @@ begin
 	elsif core.role() <> all (tr.roles) then
 		perform core.fail(403, 'role_not_allowed');
 	end if;
-	why := ticket.barred(tr.guard, t);
+	why := (select ticket.why(g.bar) from unnest(string_to_array(tr.guard, ' ')) with ordinality g (bar, n)
+		where g.bar = any (ticket.bars(t)) order by g.n limit 1);
 	if why is not null then
 		perform core.fail(left(why, 3)::integer, substr(why, 5));
 	end if;
@@ -1242,32 +1267,63 @@ comment on function ticket.similar_to(uuid) is 'Near-duplicates of a ticket, as 
 -- One view = one schema of the contract: its columns are the fields, those
 -- with _ are for conditions, cursors and headers.
 
-create view ticket.brief with (security_invoker = true) as
-select t.street_id as _street_id, t.path as _path, t.community as _community,
-	t.is_open as _is_open, t.submitted_by as _submitted_by, t.grams as _grams,
-	t.title || ' ' || t.description as _text,
-	t.id, t.number, t.kind, t.category, t.urgency, t.status, t.title, t.grid_id,
-	t.is_public as public, t.owner_id is null as on_behalf,
-	coalesce(t.owner_id = core.actor(), false) as mine,
-	t.support_count, t.comment_count, t.photo_count, t.thank_count, t.merged_count,
-	t.stars, t.created_at, t.updated_at
-from ticket.ticket t;
-comment on view ticket.brief is 'class: street. TicketBrief: a ticket in a list, with what lists filter by.';
+create type ticket.brief as (
+	id uuid, number text, kind text, category text, urgency text, status text, title text,
+	grid_id uuid, public boolean, on_behalf boolean, mine boolean, support_count integer,
+	comment_count integer, photo_count integer, thank_count integer, merged_count integer,
+	stars integer, created_at timestamptz, updated_at timestamptz);
+comment on type ticket.brief is 'TicketBrief: a ticket in a list.';
 
--- What a ticket is to its reader. In one PL/pgSQL function, for each sub-query
--- in the view would be set up at every read, and most tickets need none.
-create function ticket.standing(t ticket.ticket, p_placed boolean, out actions json,
+create view ticket.listed with (security_invoker = true) as
+select t.street_id, t.path, t.community, t.is_open, t.submitted_by, t.grams,
+	t.title || ' ' || t.description as text, t.id, t.number, t.kind, t.category, t.urgency, t.title,
+	t.status, t.created_at, t.updated_at,
+	row(t.id, t.number, t.kind, t.category, t.urgency, t.status, t.title, t.grid_id, t.is_public,
+		t.owner_id is null, coalesce(t.owner_id = (select core.actor()), false), t.support_count,
+		t.comment_count, t.photo_count, t.thank_count, t.merged_count, t.stars, t.created_at,
+		t.updated_at)::ticket.brief as brief
+from ticket.ticket t;
+comment on view ticket.listed is
+	'class: street. What lists filter by, and the TicketBrief, of which the planner keeps only the fields a query takes.';
+
+create type ticket.own as (
+	title text, description text, reply text, contact_name text, contact_phone_mask text,
+	on_behalf_note text, address text, compound_id uuid, building text, position json,
+	position_gcj02 json, answers json);
+comment on type ticket.own is 'Of ticket.private, what its reporter and the staff in scope read.';
+
+-- What a ticket is to its reader. In one PL/pgSQL function, for each join and
+-- sub-query in the view would be set up at every read, and most tickets need
+-- none.
+create function ticket.standing(t ticket.ticket, out own ticket.own, out actions json, out etag text,
 	out supported boolean, out thanked boolean, out merged_into uuid, out rating json, out near json)
 language plpgsql stable
 as $$
+declare
+	reader constant text := core.role();
+	bars constant text[] := ticket.bars(t);
+	o ticket.offer;
+	free text[] := '{}';
 begin
-	supported := t.support_count > 0 and ticket.supported(t.id);
-	thanked := t.thank_count > 0 and ticket.thanked(t.id);
-	actions := (select coalesce(json_agg(tr.action order by tr.action), '[]')
-		from core.transition tr
-		where tr.machine in ('ticket', 'ticket_aside') and tr.from_state = t.status
-			and core.role() = any (tr.roles)
-			and (tr.guard is null or ticket.barred(tr.guard, t) is null));
+	supported := t.support_count > 0 and 'not_supported' = any (bars);
+	thanked := 'not_thanked' = any (bars);
+	select x.* into o from ticket.offer x where x.status = t.status and x.role = reader;
+	for i in 1..coalesce(cardinality(o.actions), 0) loop
+		if o.guards[i] = '' or not string_to_array(o.guards[i], ' ') && bars then
+			free := free || o.actions[i];
+		end if;
+	end loop;
+	actions := array_to_json(free);
+	near := '[]';
+	-- From other residents its policy hides the row: no need to ask.
+	if reader <> 'resident' or 'not_own' = any (bars) then
+		select p.title, p.description, p.reply, p.contact_name, p.contact_phone_mask, p.on_behalf_note,
+			p.address, p.compound_id, p.building, p.position, p.position_gcj02, p.answers into own
+		from ticket.private p where p.street_id = t.street_id and p.ticket_id = t.id;
+		if t.is_open and (own.position is not null or own.building is not null) then
+			near := ticket.similar_to(t.id);
+		end if;
+	end if;
 	if t.merged_into is not null then
 		merged_into := (select m.id from ticket.ticket m
 			where m.street_id = t.street_id and m.id = t.merged_into);
@@ -1277,33 +1333,31 @@ begin
 				'satisfied', r.satisfied, 'text', r.text)
 			from ticket.rating r where r.street_id = t.street_id and r.ticket_id = t.id);
 	end if;
-	near := case when t.is_open and p_placed then ticket.similar_to(t.id) else '[]' end;
+	etag := t.version || '-' || left(md5(actions::text || near::text), 8);
 end
 $$;
-comment on function ticket.standing(ticket.ticket, boolean) is
-	'What the caller may do now, whether they support it or said thanks, what it was merged into and how it was rated if they may see that, and near-duplicates while it is open and its place known.';
+comment on function ticket.standing(ticket.ticket) is
+	'What the caller may do now, whether they support it or said thanks; the private half, what it was merged into and how it was rated if they may see that; near-duplicates while it is open and its place known. The ETag covers what changes without a new version; If-Match only compares the version before the dash.';
 
 create view ticket.detail with (security_invoker = true) as
-select t.street_id as _street_id,
-	t.version || '-' || left(md5(x.actions::text || x.near::text), 8) as _etag,
+select t.street_id as _street_id, x.etag as _etag,
 	t.id, t.number, t.kind, t.category, t.urgency, t.status,
-	coalesce(p.title, t.title) as title,
-	coalesce(p.description, t.description) as description,
-	t.grid_id, g.name as grid_name, t.is_public as public,
-	t.owner_id is null as on_behalf, p.on_behalf_note,
+	coalesce((x.own).title, t.title) as title,
+	coalesce((x.own).description, t.description) as description,
+	t.grid_id, (select g.name from grid.grid g
+		where g.street_id = t.street_id and g.id = t.grid_id) as grid_name,
+	t.is_public as public, t.owner_id is null as on_behalf, (x.own).on_behalf_note,
 	coalesce(t.owner_id = core.actor(), false) as mine,
-	p.contact_name, p.contact_phone_mask, p.address, p.compound_id, p.building,
-	p.position, p.position_gcj02, p.answers, coalesce(p.reply, t.reply) as reply,
+	(x.own).contact_name, (x.own).contact_phone_mask, (x.own).address, (x.own).compound_id,
+	(x.own).building, (x.own).position, (x.own).position_gcj02, (x.own).answers,
+	coalesce((x.own).reply, t.reply) as reply,
 	t.stars, x.rating, t.support_count, x.supported, t.thank_count, x.thanked,
 	t.comment_count, t.photo_count, x.merged_into,
 	t.merged_count, t.reopened_count, t.created_at, t.updated_at, t.accepted_at,
 	t.resolved_at, t.replied_at, t.closed_at, x.actions, x.near as similar
-from ticket.ticket t
-left join ticket.private p on p.street_id = t.street_id and p.ticket_id = t.id
-left join grid.grid g on g.street_id = t.street_id and g.id = t.grid_id
-cross join lateral ticket.standing(t, p.lon is not null or p.building is not null) x;
+from ticket.ticket t cross join lateral ticket.standing(t) x;
 comment on view ticket.detail is
-	'class: street. Ticket: what stands in ticket.private is null for those to whom it is hidden. The ETag covers what changes without a new version; If-Match only compares the version before the dash.';
+	'class: street. Ticket: what stands in ticket.private is null for those to whom it is hidden.';
 
 ---------------------------------------------------------------- lists
 create function ticket.cursor(at timestamptz, id uuid) returns text
@@ -1385,51 +1439,51 @@ declare
 begin
 	if p_status <@ ticket.statuses_open() then
 		return query select b.* from unnest(p_leaves) s (path), lateral (
-			(select b.* from ticket.brief b
-			where ticket.path_depth(s.path) = 1 and b._is_open and b._street_id = st
+			(select (b.brief).* from ticket.listed b
+			where ticket.path_depth(s.path) = 1 and b.is_open and b.street_id = st
 				and (b.created_at, b.id) < (p_hi, p_hi_id) and b.created_at >= p_lo
-				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
+				and ticket.fits(b.status, b.kind, b.category, b.urgency, b.grams, b.text,
 					p_status, p_kind, p_category, p_urgency, p_grams, p_terms)
 			order by b.created_at desc, b.id desc limit p_limit)
 			union all
-			(select b.* from ticket.brief b
-			where ticket.path_depth(s.path) = 2 and b._is_open and b._street_id = st
-				and b._community = s.path
+			(select (b.brief).* from ticket.listed b
+			where ticket.path_depth(s.path) = 2 and b.is_open and b.street_id = st
+				and b.community = s.path
 				and (b.created_at, b.id) < (p_hi, p_hi_id) and b.created_at >= p_lo
-				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
+				and ticket.fits(b.status, b.kind, b.category, b.urgency, b.grams, b.text,
 					p_status, p_kind, p_category, p_urgency, p_grams, p_terms)
 			order by b.created_at desc, b.id desc limit p_limit)
 			union all
-			(select b.* from ticket.brief b
-			where ticket.path_depth(s.path) > 2 and b._is_open and b._street_id = st
-				and b._path = s.path
+			(select (b.brief).* from ticket.listed b
+			where ticket.path_depth(s.path) > 2 and b.is_open and b.street_id = st
+				and b.path = s.path
 				and (b.created_at, b.id) < (p_hi, p_hi_id) and b.created_at >= p_lo
-				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
+				and ticket.fits(b.status, b.kind, b.category, b.urgency, b.grams, b.text,
 					p_status, p_kind, p_category, p_urgency, p_grams, p_terms)
 			order by b.created_at desc, b.id desc limit p_limit)) b
 		order by b.created_at desc, b.id desc limit p_limit;
 	else
 		return query select b.* from unnest(p_leaves) s (path), lateral (
-			(select b.* from ticket.brief b
-			where ticket.path_depth(s.path) = 1 and b._street_id = st
+			(select (b.brief).* from ticket.listed b
+			where ticket.path_depth(s.path) = 1 and b.street_id = st
 				and (b.created_at, b.id) < (p_hi, p_hi_id) and b.created_at >= p_lo
-				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
+				and ticket.fits(b.status, b.kind, b.category, b.urgency, b.grams, b.text,
 					p_status, p_kind, p_category, p_urgency, p_grams, p_terms)
 			order by b.created_at desc, b.id desc limit p_limit)
 			union all
-			(select b.* from ticket.brief b
-			where ticket.path_depth(s.path) = 2 and b._street_id = st
-				and b._community = s.path
+			(select (b.brief).* from ticket.listed b
+			where ticket.path_depth(s.path) = 2 and b.street_id = st
+				and b.community = s.path
 				and (b.created_at, b.id) < (p_hi, p_hi_id) and b.created_at >= p_lo
-				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
+				and ticket.fits(b.status, b.kind, b.category, b.urgency, b.grams, b.text,
 					p_status, p_kind, p_category, p_urgency, p_grams, p_terms)
 			order by b.created_at desc, b.id desc limit p_limit)
 			union all
-			(select b.* from ticket.brief b
-			where ticket.path_depth(s.path) > 2 and b._street_id = st
-				and b._path = s.path
+			(select (b.brief).* from ticket.listed b
+			where ticket.path_depth(s.path) > 2 and b.street_id = st
+				and b.path = s.path
 				and (b.created_at, b.id) < (p_hi, p_hi_id) and b.created_at >= p_lo
-				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
+				and ticket.fits(b.status, b.kind, b.category, b.urgency, b.grams, b.text,
 					p_status, p_kind, p_category, p_urgency, p_grams, p_terms)
 			order by b.created_at desc, b.id desc limit p_limit)) b
 		order by b.created_at desc, b.id desc limit p_limit;
@@ -1458,27 +1512,27 @@ begin
 		lo_id := split_part(p_after, ':', 2)::uuid;
 	end if;
 	return query select b.* from unnest(p_scopes) s (path), lateral (
-		(select b.* from ticket.brief b
-		where ticket.path_depth(s.path) < 3 and b._street_id = st
+		(select (b.brief).* from ticket.listed b
+		where ticket.path_depth(s.path) < 3 and b.street_id = st
 			and (b.updated_at, b.id) > (lo, lo_id)
-			and (p_from is null or b.created_at >= p_from) and (p_to is null or b.created_at < p_to) and b._path ^@ s.path
-			and (p_mine is not true or b._submitted_by = core.actor())
+			and (p_from is null or b.created_at >= p_from) and (p_to is null or b.created_at < p_to) and b.path ^@ s.path
+			and (p_mine is not true or b.submitted_by = core.actor())
 			and (p_supported is not true or exists (select from ticket.supporter x
 				where x.street_id = st and x.ticket_id = b.id and x.account_id = core.actor()))
-			and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
+			and ticket.fits(b.status, b.kind, b.category, b.urgency, b.grams, b.text,
 				p_status, p_kind, p_category, p_urgency, p_grams, p_terms)
 		order by b.updated_at, b.id limit p_limit)
 		union all
 		-- A small grid's are fetched and sorted.
-		(select b.* from (select b.* from ticket.brief b
-			where ticket.path_depth(s.path) > 2 and b._street_id = st and b._path = s.path
+		(select (b.brief).* from (select b.* from ticket.listed b
+			where ticket.path_depth(s.path) > 2 and b.street_id = st and b.path = s.path
 			offset 0) b
 		where (b.updated_at, b.id) > (lo, lo_id)
 			and (p_from is null or b.created_at >= p_from) and (p_to is null or b.created_at < p_to)
-			and (p_mine is not true or b._submitted_by = core.actor())
+			and (p_mine is not true or b.submitted_by = core.actor())
 			and (p_supported is not true or exists (select from ticket.supporter x
 				where x.street_id = st and x.ticket_id = b.id and x.account_id = core.actor()))
-			and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
+			and ticket.fits(b.status, b.kind, b.category, b.urgency, b.grams, b.text,
 				p_status, p_kind, p_category, p_urgency, p_grams, p_terms)
 		order by b.updated_at, b.id limit p_limit)) b
 	order by b.updated_at, b.id limit p_limit;
@@ -1507,17 +1561,20 @@ as $$
 declare
 	st constant integer := core.street();
 	leaves constant text[] := ticket.leaves(ticket.reach(p_grid));
-	terms constant text[] := nullif(ticket.terms(p_q), '{}');
-	grams constant bigint[] := array(select distinct x
-		from unnest(terms) w, unnest(ticket.grams(st, w)) x);
+	terms text[];
+	pairs bigint[] := '{}';
 	lo constant timestamptz := coalesce(p_from, '-infinity');
 	-- Rows before (hi, hi_id), newest first.
 	hi timestamptz := coalesce(p_to, 'infinity');
 	hi_id uuid := '00000000-0000-0000-0000-000000000000';
 begin
+	if p_q is not null then
+		terms := nullif(ticket.terms(p_q), '{}');
+		pairs := array(select distinct x from unnest(terms) w, unnest(ticket.grams(st, w)) x);
+	end if;
 	if p_updated is not null then
 		return query select * from ticket.list_updated(leaves, p_updated, p_after, p_status,
-			p_kind, p_category, p_urgency, grams, terms, p_mine, p_supported, p_from, p_to, p_limit);
+			p_kind, p_category, p_urgency, pairs, terms, p_mine, p_supported, p_from, p_to, p_limit);
 		return;
 	end if;
 	if ticket.cursor_at(p_after) < hi then
@@ -1525,73 +1582,87 @@ begin
 		hi_id := split_part(p_after, ':', 2)::uuid;
 	end if;
 	if p_supported then
-		return query select b.* from ticket.supporter s
-			join ticket.brief b on b._street_id = st and b.id = s.ticket_id
+		return query select (b.brief).* from ticket.supporter s
+			join ticket.listed b on b.street_id = st and b.id = s.ticket_id
 			where s.street_id = st and s.account_id = core.actor()
 				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
-				and b._path ^@ any (leaves) and (p_mine is not true or b._submitted_by = core.actor())
-				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
-					p_status, p_kind, p_category, p_urgency, grams, terms)
+				and b.path ^@ any (leaves) and (p_mine is not true or b.submitted_by = core.actor())
+				and ticket.fits(b.status, b.kind, b.category, b.urgency, b.grams, b.text,
+					p_status, p_kind, p_category, p_urgency, pairs, terms)
 			order by b.created_at desc, b.id desc limit p_limit;
 	elsif p_mine then
-		return query select b.* from ticket.brief b
-			where b._street_id = st and b._submitted_by = core.actor()
+		return query select (b.brief).* from ticket.listed b
+			where b.street_id = st and b.submitted_by = core.actor()
 				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
-				and b._path ^@ any (leaves)
-				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
-					p_status, p_kind, p_category, p_urgency, grams, terms)
+				and b.path ^@ any (leaves)
+				and ticket.fits(b.status, b.kind, b.category, b.urgency, b.grams, b.text,
+					p_status, p_kind, p_category, p_urgency, pairs, terms)
 			order by b.created_at desc, b.id desc limit p_limit;
 	elsif p_q ~ '^\s*[A-Za-z]{2,6}-[0-9]{4}-[0-9]{6,9}\s*$' then
-		return query select b.* from ticket.brief b
-			where b._street_id = st and b.number = upper(btrim(p_q))
+		return query select (b.brief).* from ticket.listed b
+			where b.street_id = st and b.number = upper(btrim(p_q))
 				and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
-				and b._path ^@ any (leaves)
+				and b.path ^@ any (leaves)
 				and ticket.fits(b.status, b.kind, b.category, b.urgency, null, null,
 					p_status, p_kind, p_category, p_urgency, null, null);
-	-- What people look at all day, each by its own index.
-	elsif p_status is null and terms is null and cardinality(leaves) = 1 then
-		case ticket.path_depth(leaves[1])
-		when 1 then
-			return query select b.* from ticket.brief b
-				where b._street_id = st
-					and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
-					and ticket.fits(b.status, b.kind, b.category, b.urgency, null, null,
-						null, p_kind, p_category, p_urgency, null, null)
-				order by b.created_at desc, b.id desc limit p_limit;
-		when 2 then
-			return query select b.* from ticket.brief b
-				where b._street_id = st and b._community = leaves[1]
+	-- What staff look at all day, each by its own index. For a whole street
+	-- that is ticket.list_street().
+	elsif p_status is null and terms is null and cardinality(leaves) = 1
+		and ticket.path_depth(leaves[1]) > 1 then
+		if ticket.path_depth(leaves[1]) = 2 then
+			return query select (b.brief).* from ticket.listed b
+				where b.street_id = st and b.community = leaves[1]
 					and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
 					and ticket.fits(b.status, b.kind, b.category, b.urgency, null, null,
 						null, p_kind, p_category, p_urgency, null, null)
 				order by b.created_at desc, b.id desc limit p_limit;
 		else
-			return query select b.* from ticket.brief b
-				where b._street_id = st and b._path = leaves[1]
+			return query select (b.brief).* from ticket.listed b
+				where b.street_id = st and b.path = leaves[1]
 					and (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
 					and ticket.fits(b.status, b.kind, b.category, b.urgency, null, null,
 						null, p_kind, p_category, p_urgency, null, null)
 				order by b.created_at desc, b.id desc limit p_limit;
-		end case;
+		end if;
 	-- A rare word is found by its pairs of characters; a common one is soon
 	-- met on the walk, and below a micro-grid the walk is short anyway.
-	elsif grams <> '{}' and ticket.path_depth(leaves[1]) < 3 and ticket.is_rare(grams) then
-		return query select b.* from (select b.* from ticket.brief b
-				where b._street_id = st and b._grams @> grams offset 0) b
+	elsif pairs <> '{}' and ticket.path_depth(leaves[1]) < 3 and ticket.is_rare(pairs) then
+		return query select (b.brief).* from (select b.* from ticket.listed b
+				where b.street_id = st and b.grams @> pairs offset 0) b
 			where (b.created_at, b.id) < (hi, hi_id) and b.created_at >= lo
-				and b._path ^@ any (leaves)
-				and ticket.fits(b.status, b.kind, b.category, b.urgency, b._grams, b._text,
-					p_status, p_kind, p_category, p_urgency, grams, terms)
+				and b.path ^@ any (leaves)
+				and ticket.fits(b.status, b.kind, b.category, b.urgency, b.grams, b.text,
+					p_status, p_kind, p_category, p_urgency, pairs, terms)
 			order by b.created_at desc, b.id desc limit p_limit;
 	else
 		return query select * from ticket.list_walk(leaves, hi, hi_id, lo, p_status, p_kind,
-			p_category, p_urgency, grams, terms, p_limit);
+			p_category, p_urgency, pairs, terms, p_limit);
 	end if;
 end
 $$;
 comment on function ticket.list(text[], text, text, text, uuid, boolean, boolean, timestamptz,
 	timestamptz, timestamptz, text, text, integer) is
 	'A page of tickets, newest first, before a cursor; with p_updated those changed since, oldest change first.';
+
+create function ticket.list_street(p_kind text, p_category text, p_urgency text, p_from timestamptz,
+	p_to timestamptz, p_after text, p_limit integer) returns setof ticket.brief
+language sql stable rows 20
+as $$
+	-- least() and greatest(), which skip nulls: with coalesce() in it a
+	-- condition may not use an index under row-level security.
+	select (b.brief).* from ticket.listed b
+	where b.street_id = core.street()
+		and (b.created_at, b.id) < (least(p_to, ticket.cursor_at(p_after), 'infinity'),
+			case when ticket.cursor_at(p_after) < least(p_to, 'infinity') then split_part(p_after, ':', 2)::uuid
+				else '00000000-0000-0000-0000-000000000000' end)
+		and b.created_at >= greatest(p_from, '-infinity')
+		and ticket.fits(b.status, b.kind, b.category, b.urgency, null, null,
+			null, p_kind, p_category, p_urgency, null, null)
+	order by b.created_at desc, b.id desc
+	limit p_limit
+$$;
+comment on function ticket.list_street(text, text, text, timestamptz, timestamptz, text, integer) is
+	'What residents and the street look at all day: the newest of the whole street. Inlined, so that a request is one plain scan of one index.';
 
 create function ticket.summary(p_grid uuid, p_kind text, p_category text, p_urgency text,
 	p_from timestamptz, p_to timestamptz)
@@ -1667,7 +1738,7 @@ comment on function ticket.close_silent(integer) is
 ---------------------------------------------------------------- grants
 -- Columns the app has no use for (the sealed phone and its index, the cell)
 -- are not granted.
-grant select on ticket.category, ticket.brief, ticket.detail to linli_app;
+grant select on ticket.category, ticket.offer, ticket.listed, ticket.detail to linli_app;
 -- A ticket whole: functions take it as a row, and a column that the next
 -- version adds must not stop this one.
 grant select on ticket.ticket to linli_app;
@@ -1680,9 +1751,8 @@ grant select on ticket.comment to linli_app;
 grant execute on function core.gcj02_shift(float8, float8), core.wgs84_to_gcj02(float8, float8),
 	core.gcj02_to_wgs84(float8, float8), ticket.statuses_open(), ticket.path_head(text, integer),
 	ticket.path_depth(text), ticket.plain(text), ticket.grams(integer, text), ticket.terms(text),
-	ticket.has_terms(text, text[]), ticket.guard(text, ticket.ticket),
-	ticket.barred(text, ticket.ticket), ticket.supported(uuid), ticket.thanked(uuid),
-	ticket.standing(ticket.ticket, boolean),
+	ticket.has_terms(text, text[]), ticket.bars(ticket.ticket), ticket.supported(uuid),
+	ticket.thanked(uuid), ticket.standing(ticket.ticket),
 	ticket.position_json(float8, float8, text),
 	ticket.submit(uuid, jsonb), ticket.edit(uuid, text, jsonb), ticket.act(uuid, text, jsonb),
 	ticket.transfer(uuid, jsonb), ticket.add_comment(uuid, uuid, text, boolean, jsonb),
@@ -1693,6 +1763,7 @@ grant execute on function core.gcj02_shift(float8, float8), core.wgs84_to_gcj02(
 	ticket.fits(text, text, text, text, bigint[], text, text[], text, text, text, bigint[], text[]),
 	ticket.list(text[], text, text, text, uuid, boolean, boolean, timestamptz, timestamptz,
 		timestamptz, text, text, integer), ticket.is_rare(bigint[]),
+	ticket.list_street(text, text, text, timestamptz, timestamptz, text, integer),
 	ticket.list_walk(text[], timestamptz, uuid, timestamptz, text[], text, text, text, bigint[],
 		text[], integer),
 	ticket.list_updated(text[], timestamptz, text, text[], text, text, text, bigint[], text[],

@@ -6,16 +6,22 @@ from ticket.category c
 where c.active
 order by c.sort, c.code;
 
+-- Only one of the two halves runs.
 -- name: listTickets
-select b.id, b.number, b.kind, b.category, b.urgency, b.status, b.title, b.grid_id, b.public,
-	b.on_behalf, b.mine, b.support_count, b.comment_count, b.photo_count, b.thank_count,
-	b.merged_count, b.stars, b.created_at, b.updated_at,
-	ticket.cursor(case when :updated_after::timestamptz is null then b.created_at
-		else b.updated_at end, b.id) as _cursor
+select b.*, ticket.cursor(b.created_at, b.id) as _cursor
+from ticket.list_street(:kind::text, :category::text, :urgency::text, :created_from::timestamptz,
+	:created_to::timestamptz, :after::text, :limit::int + 1) b
+where :role::text in ('resident', 'street') and num_nonnulls(:status::json, :under::uuid,
+	:updated_after::timestamptz, :q::text) = 0 and not :mine::boolean and not :supported::boolean
+union all
+select b.*, ticket.cursor(case when :updated_after::timestamptz is null then b.created_at
+	else b.updated_at end, b.id)
 from ticket.list(ticket.words(:status::json), :kind::text, :category::text, :urgency::text,
 	:under::uuid, :mine::boolean, :supported::boolean, :created_from::timestamptz,
 	:created_to::timestamptz, :updated_after::timestamptz, :q::text, :after::text,
-	:limit::int + 1) b;
+	:limit::int + 1) b
+where :role::text not in ('resident', 'street') or num_nonnulls(:status::json, :under::uuid,
+	:updated_after::timestamptz, :q::text) > 0 or :mine::boolean or :supported::boolean;
 
 -- name: getTicketSummary
 select s.total, s.open, s.by_status, s.by_grid

@@ -150,9 +150,16 @@ end $$;
 update ticket.ticket set created_at = '2026-03-01 03:00Z' where title in ('甲:2', '甲:3', '甲:4');
 select is(regexp_replace(pg_temp.pages(p, c), '[^0-9]', '', 'g'), pg_temp.see(p, format($q$
 	select string_agg(substr(title, 3), '' order by case when %L::boolean then updated_at end,
-		case when %1$L::boolean then id end, created_at desc, id desc) from ticket.brief where title ~ '^甲:'$q$, c)),
+		case when %1$L::boolean then id end, created_at desc, id desc) from ticket.listed where title ~ '^甲:'$q$, c)),
 	p || ': pages join up' || case when c then ' by change' else '' end)
 from unnest('{street,community,general,lead,neighbour}'::text[]) p, unnest('{f,t}'::boolean[]) c;
+-- What is only the newest of a whole street has a function of its own.
+select is(pg_temp.see(p, format('select array_agg(id)::text from ticket.list_street(%s, null, null, %s, %s, %s, 3)', kind, since, until, after)),
+	pg_temp.see(p, format('select array_agg(id)::text from ticket.list(null, %s, null, null, null, false, false, %s, %s, null, null, %s, 3)',
+		kind, since, until, after)), format('%s: the whole street, %s %s %s %s', p, kind, since, until, after))
+from unnest('{street,neighbour,third}'::text[]) p, unnest(array['null', '''problem''']) kind, unnest(array['null', '''2026-03-01 02:30Z''']) since,
+	unnest(array['null', '''2026-03-01 04:30Z''']) until,
+	unnest(array['null', 'ticket.cursor(''2026-03-01 03:00Z'', (select id from ticket.listed where title = ''甲:3''))']) after;
 
 -- counts
 select is(pg_temp.see('community', $$select row(total, open, by_status, (select json_agg(x ->> 'count') from json_array_elements(by_grid) x))::text
