@@ -38,6 +38,8 @@ check_parts(const struct form *f, const uint8_t *body, size_t n,
 		must(p->bytes > at && p->bytes + p->len < body + n);
 		at = p->bytes + p->len;
 		must(!memmem(p->bytes, p->len, delimiter, strlen(delimiter)));
+		must(p->len < strlen(delimiter + 2) ||
+		     memcmp(p->bytes, delimiter + 2, strlen(delimiter + 2)));
 		must(*p->name && utf8_valid(p->name, strlen(p->name)));
 		must(!p->filename ||
 		     utf8_valid(p->filename, strlen(p->filename)));

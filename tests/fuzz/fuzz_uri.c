@@ -3,6 +3,8 @@
  * byte escaped, it is the same: nothing was lost, cut or read twice. What is
  * clean text, escaped, is taken.
  */
+#include <jansson.h>
+
 #include "fuzz.h"
 #include "text.h"
 #include "uri.h"
@@ -66,6 +68,16 @@ same(const struct uri *x, const struct uri *y)
 	}
 }
 
+/* Whether this is UTF-8 Jansson knows as well. */
+static void
+check_utf8(const char *text)
+{
+	json_t *known = json_string(text);
+
+	must(utf8_valid(text, strlen(text)) == (known != NULL));
+	json_decref(known);
+}
+
 /* Any clean text can stand in a target, escaped. */
 static void
 check_made(struct arena *a, const char *text)
@@ -102,6 +114,7 @@ LLVMFuzzerTestOneInput(const uint8_t *s, size_t n)
 	bool taken = uri_parse(a, target, &u, &why);
 
 	must(taken == !why);
+	check_utf8(target);
 	check_made(a, target);
 	if (taken) {
 		target = write_down(a, &u, 3 * len + 4);
