@@ -148,3 +148,26 @@ def plant_redraws(world):
         made[path] = samples.act(world, name, "previewBoundaries", params={"crs": "wgs84"}, body={
             "type": "FeatureCollection", "features": [as_is]})["id"]
     return made
+
+
+HOUSES = {"1/1/1/1/": (1, 1), "1/1/1/2/": (1, 1), "1/1/2/1/": (1, 2), "1/2/1/1/": (1, 3),
+          "2/1/1/1/": (2, 1), "2/2/1/1/": (2, 2)}  # grid: street and compound
+COMPOUND_PATHS = {(1, 1): "1/1/", (1, 2): "1/1/", (1, 3): "1/2/", (2, 1): "2/1/", (2, 2): "2/2/"}
+
+
+def compound_id(street, number):
+    return f"01900000-0000-800{street}-8000-20000000000{number}"
+
+
+def plant_houses(world):
+    """In each of these grids a building with one dwelling, its number a mark:
+    path → (building, dwelling, mark)."""
+    made = {}
+    for n, (path, (street, compound)) in enumerate(HOUSES.items()):
+        by = "street" if street == 1 else "street_far"
+        building = samples.act(world, by, "createBuilding", {"id": compound_id(street, compound)},
+                               {"name": f"{n + 40}栋", "serial": n + 40})["id"]
+        dwelling = samples.act(world, by, "createDwelling", {"id": building},
+                               {"number": f"zzhouse{n}zz", "grid_id": grid_id(path)})["id"]
+        made[path] = building, dwelling, f"zzhouse{n}zz"
+    return made

@@ -102,6 +102,24 @@ def in_state(state, **fields):
     return lambda world, role: {"ids": {"id": ticket(world, state, **fields)}}
 
 
+COMPOUND = "01900000-0000-8001-8000-200000000001"
+
+
+def building(world, role):
+    """A new one, in the community of everybody who may touch it."""
+    return {"ids": {"id": act(world, "street", "createBuilding", {"id": COMPOUND}, body={
+        "name": uuid.uuid4().hex[:12], "position": {"lon": 104.085, "lat": 30.66, "crs": "wgs84"}})["id"]}}
+
+
+def dwelling(world, role):
+    return {"ids": {"id": act(world, "street", "createDwelling", building(world, role)["ids"])["id"]}}
+
+
+def new_building(world, role):
+    return {"ids": {"id": COMPOUND}, "body": {
+        **world.spec.by_id["createBuilding"].example, "name": uuid.uuid4().hex[:12]}}
+
+
 WGS84 = {"query": {"crs": "wgs84"}}
 
 
@@ -195,6 +213,15 @@ NEEDS = {
         "preview_id": (made := redraw(world, role))["id"], "fingerprint": made["fingerprint"]}},
     "getRedraw": lambda world, role: {"ids": {"id": redraw(world, role)["id"]}},
     "cancelRedraw": lambda world, role: {"ids": {"id": redraw(world, role)["id"]}},
+    "listBuildings": lambda world, role: {"ids": {"id": COMPOUND}},
+    "createBuilding": new_building,
+    "getBuilding": building,
+    "updateBuilding": with_if_match("/v1/buildings/{id}", lambda world, role: {
+        **building(world, role), "body": {"name": uuid.uuid4().hex[:12]}}),
+    "fillBuilding": building,
+    "createDwelling": building,
+    "getDwelling": dwelling,
+    "updateDwelling": with_if_match("/v1/dwellings/{id}", dwelling),
     "getGridGroup": lambda world, role: {"ids": {"id": GROUP}},
     "updateGridGroup": with_if_match("/v1/grid-groups/{id}", lambda world, role: {"ids": {"id": GROUP}}),
     "listSimilarTickets": lambda world, role: {"query": {

@@ -213,3 +213,274 @@ def test_which_redraws_make_no_sense(shared):
     assert preview(shared.community, close=[D], status=422) == ("grid_not_found", "/close/0")
     assert preview(shared.street, close=[GENERAL], status=422) == ("grid_has_children", "/close")
 
+
+
+# Addresses ---------------------------------------------------------------------
+
+def build(client, name, lon=None, lat=30.66, compound=COMPOUND, **fields):
+    position = {"lon": lon, "lat": lat, "crs": "wgs84"} if lon else None
+    reply = client.post(f"/v1/compounds/{compound}/buildings", {"name": name, "position": position, **fields})
+    assert reply.status_code == 201, reply.text
+    return reply.json()["id"]
+
+
+def fill(client, building, status=200, units=1, floors=6, per_floor=2, **fields):
+    reply = client.post(f"/v1/buildings/{building}/fill", {
+        "units": units, "floors": floors, "per_floor": per_floor, **fields})
+    assert reply.status_code == status, reply.text
+    return (reply.json()["created"], reply.json()["kept"]) if status == 200 else reply.json()["code"]
+
+
+def house(client, building, status=201, **fields):
+    reply = client.post(f"/v1/buildings/{building}/dwellings", fields)
+    assert reply.status_code == status, reply.text
+    return reply.json() if status == 201 else reply.json()["code"]
+
+
+def test_a_yard_of_96_households_is_typed_in_once(world):
+    """落虹桥街6号院: two buildings, 96 dwellings, nobody types them one by one."""
+    one, two = build(world.community, "1栋", 104.085), build(world.community, "2栋", 104.095)
+    assert fill(world.community, one, units=4, floors=6, per_floor=2, area=6875) == (48, 0)
+    assert house(world.community, two, unit="2单元", number="302", area=7001)["grid_id"] == B
+    assert fill(world.community, two, units=4) == (47, 1), "who was there stays as he was"
+    assert fill(world.community, two, units=4) == (0, 48)
+    found = walk(world.community, "/v1/dwellings", limit=30, compound_id=COMPOUND)
+    assert len(found) == 96 == len({(d["building_id"], d["unit"], d["number"]) for d in found})
+    assert {(d["grid_id"], d["area"]) for d in found} == {(A, 6875), (B, None), (B, 7001)}
+    assert {len(walk(c, "/v1/dwellings")) for c in (world.lead, world.lead2, world.lead_next)} == {48}
+    assert len(walk(world.lead_general, "/v1/dwellings", limit=7)) == 96
+    assert walk(world.community2, "/v1/dwellings") == [] == walk(world.lead_ended, "/v1/dwellings")
+    assert world.resident.get("/v1/dwellings").status_code == 403
+    first = world.resident.get(f"/v1/compounds/{COMPOUND}/buildings").json()["items"]
+    assert [(b["name"], b["serial"], len(b["units"])) for b in first] == [("1栋", 1, 4), ("2栋", 2, 4)]
+
+
+def test_what_addresses_refuse(shared):
+    nowhere = build(shared.community, "无名楼")
+    assert fill(shared.community, nowhere, 422) == "grid_required"
+    assert fill(shared.community, nowhere, 422, grid_id=D) == "grid_not_found", "another community's"
+    assert fill(shared.community, nowhere, 422, grid_id=GENERAL) == "grid_not_for_tickets"
+    assert fill(shared.community, nowhere, 422, units=20, floors=99, per_floor=40) == "too_many_dwellings"
+    assert house(shared.community, nowhere, number="101", grid_id=A)["grids"][0]["grid_id"] == A
+    assert house(shared.community, nowhere, 409, number="101", grid_id=A) == "dwelling_number_taken"
+    assert house(shared.community, nowhere, unit="2单元", number="101", grid_id=A)["unit"] == "2单元"
+    taken = shared.community.post(f"/v1/compounds/{COMPOUND}/buildings", {"name": "无名楼"})
+    assert (taken.status_code, taken.json()["code"]) == (409, "building_name_taken")
+    taken = shared.community.post(f"/v1/compounds/{COMPOUND}/buildings", {"name": "x", "serial": 1})
+    assert (taken.status_code, taken.json()["code"]) == (409, "building_serial_taken")
+    assert shared.community2.post(f"/v1/compounds/{COMPOUND}/buildings", {"name": "x"}).status_code == 404
+
+
+def test_an_address_is_edited_safely(shared):
+    home = house(shared.community, build(shared.community, "改房楼", 104.085), number="201", floor=2)
+    path = f"/v1/dwellings/{home['id']}"
+    tag = shared.community.get(path).headers["ETag"]
+    body = {"number": "201", "area": 8888, "grid_id": B}
+    moved = shared.community.put(path, body, headers={"If-Match": tag})
+    assert moved.status_code == 200 and (moved.json()["grid_id"], moved.json()["floor"]) == (B, None)
+    assert [g["grid_id"] for g in moved.json()["grids"]] == [B], "who moves twice in a day was never in between"
+    assert shared.community.put(path, body, headers={"If-Match": tag}).status_code == 412
+    assert shared.lead.get(path).status_code == 404 and shared.lead_next.get(path).status_code == 200
+    kept = shared.community.put(path, {"number": "201"}, headers={"If-Match": moved.headers["ETag"]}).json()
+    assert (kept["grid_id"], kept["area"]) == (B, None)
+
+
+# The ground changes hands --------------------------------------------------------
+
+TWELVE = 104.091  # the line moves here; the building of the twelve households is at 104.0915
+CUT = (feature(A, box(WEST, SOUTH, TWELVE, NORTH)), feature(B, box(TWELVE, SOUTH, EAST, NORTH)))
+
+
+def settle_twelve(world):
+    """A building of 12 households by the line, one of 4 far from it, and
+    tickets: open and closed ones by the line, one from the depth of A."""
+    strip, deep = build(world.community, "12户楼", 104.0915), build(world.community, "深院", 104.083)
+    assert fill(world.community, strip) == (12, 0) and fill(world.community, deep, floors=2) == (4, 0)
+    by_line = {"lon": 104.0915, "lat": 30.66, "crs": "wgs84"}
+    make = lambda state, **f: samples.ticket(world, state, **f)  # noqa: E731
+    return {"open": make("accepted", position=by_line), "closed": make("closed", position=by_line),
+            "deep": make("accepted", position={**by_line, "lon": 104.083}), "plain": make("accepted")}
+
+
+def check_moved(world, t):
+    """What rule 13 says of a boundary that moved."""
+    assert len(walk(world.lead, "/v1/dwellings")) == 4 and len(walk(world.lead_next, "/v1/dwellings")) == 12
+    assert world.lead.get(f"/v1/tickets/{t['open']}").status_code == 404, "A's lead loses what moved"
+    assert read(world.lead_next, t["open"])["grid_id"] == B
+    assert actions(world.resident, t["open"]).count("transfer") == 1
+    for stays in ("closed", "deep", "plain"):
+        assert read(world.lead, t[stays])["grid_id"] == A, stays
+    new = submit(world.resident, **{**samples.TICKET, "position": {"lon": 104.0915, "lat": 30.66, "crs": "wgs84"}})
+    assert new["grid_id"] == B
+    assert world.lead.get(f"/v1/tickets/{new['id']}").status_code == 404
+    assert read(world.lead_next, new["id"])["id"] == new["id"]
+
+
+def test_twelve_households_between_two_micro_grids(world):
+    """边界调整: twelve households go from A to B, seen before it is done."""
+    t = settle_twelve(world)
+    seen = preview(world.community, *CUT, note="12户楼划归二微网格")
+    assert (seen["state"], seen["needs_street"], seen["gaps"]) == ("preview", False, [])
+    assert seen["moves"] == [{
+        "from_grid_id": A, "from_name": "双福苑一微网格", "to_grid_id": B, "to_name": "双福苑二微网格",
+        "dwellings": 12, "households": 12, "open_tickets": 1}]
+    assert [(e["name"], e["effect"]) for e in seen["leads"]] == [
+        ("彭晓敏", "loses"), ("蒋明华", "loses"), ("罗玉琴", "gains")]
+    assert [(g["change"], g["area_m2"] < g["area_before_m2"]) for g in seen["grids"]] == [("set", True), ("set", False)]
+    # nothing has changed yet
+    assert len(walk(world.lead, "/v1/dwellings")) == 16 and read(world.lead, t["open"])["grid_id"] == A
+    assert locate(world.resident, 104.0915, 30.66) == A
+    done = commit(world.community, seen)
+    assert (done["state"], done["moves"]) == ("done", seen["moves"])
+    check_moved(world, t)
+    twelve = walk(world.community, "/v1/dwellings", under=B)[0]
+    assert twelve["grids"][-1] == {"grid_id": B, "from_on": done["from_on"], "to_on": None}
+    old, new = world.resident.get(f"/v1/grids/{A}/boundaries?crs=wgs84").json()["features"]
+    assert old["properties"]["to_on"] == new["properties"]["from_on"] == done["from_on"]
+    assert commit(world.community, seen, 409) == "redraw_committed"
+
+
+def test_a_redraw_of_tomorrow_waits_for_its_day(world):
+    for name in ("resident", "lead", "lead_next", "community"):  # who are still there tomorrow
+        setattr(world, name, sign_in(world, *harness.PEOPLE[name], ttl=3 * 86400))
+    t = settle_twelve(world)
+    today, tomorrow = world.sql("select core.today()::text, (core.today() + 1)::text")[0]
+    seen = preview(world.community, *CUT, from_on=tomorrow)
+    assert commit(world.community, seen)["state"] == "scheduled"
+    assert locate(world.resident, 104.0915, 30.66) == A and len(walk(world.lead, "/v1/dwellings")) == 16
+    assert boundaries(world.resident, kind="micro", under=B, on_date=tomorrow) != boundaries(
+        world.resident, kind="micro", under=B)
+    # nobody may draw what this one would be laid over
+    assert preview(world.community, *CUT, status=409) == ("redraw_before_another", "/from_on")
+    # a new dwelling in between moves too, and the job does it once
+    assert house(world.community, walk(world.community, "/v1/dwellings", under=A)[-1]["building_id"],
+                 number="999", unit="9单元", position={"lon": 104.092, "lat": 30.66, "crs": "wgs84"})["grid_id"] == A
+    world.set_clock("1 day")
+    done = harness.wait_for(lambda: (r := world.community.get(f"/v1/redraws/{seen['id']}").json()).get("state") == "done"
+                            and r, "the job to do it")
+    assert done["moves"][0]["dwellings"] == 13
+    world.sql("delete from grid.dwelling_grid where dwelling_id in (select id from grid.dwelling where number = '999')")
+    world.sql("delete from grid.dwelling where number = '999'")
+    check_moved(world, t)
+    first = [g["from_on"] for g in walk(world.community, "/v1/dwellings", under=B)[0]["grids"]]
+    assert first == [today, tomorrow]
+    assert [e["message"] for e in world.server.lines("job") if "jobRedraw" in e["message"]] == ["jobRedraw: 1"]
+    assert world.sql("select count(*) from core.event where subject_id = %s and action = 'done'", seen["id"]) == [(1,)]
+
+
+def test_a_redraw_of_tomorrow_is_taken_back(world):
+    tomorrow, = world.sql("select (core.today() + 1)::text")[0]
+    before = boundaries(world.resident, on_date=tomorrow)
+    half = box(WEST, SOUTH, 104.086, NORTH), box(104.086, SOUTH, LINE, NORTH)
+    new = {"parent_id": GENERAL, "kind": "micro", "predecessors": [A]}
+    seen = preview(world.community, *(feature(None, g, **new, name=f"新{i}") for i, g in enumerate(half)),
+                   close=[A], from_on=tomorrow)
+    assert commit(world.community, seen)["state"] == "scheduled"
+    assert world.resident.get(f"/v1/grids/{A}").json()["valid_to"] == tomorrow
+    assert world.community2.post(f"/v1/redraws/{seen['id']}/cancel").status_code == 404
+    assert world.community.post(f"/v1/redraws/{seen['id']}/cancel").json()["state"] == "cancelled"
+    assert boundaries(world.resident, on_date=tomorrow) == before
+    assert world.resident.get(f"/v1/grids/{A}").json()["valid_to"] is None
+    assert {g["id"] for g in walk(world.resident, "/v1/grids", parent_id=GENERAL) if g["valid_to"] is None} == {A, B}
+    again = world.community.post(f"/v1/redraws/{seen['id']}/cancel")
+    assert (again.status_code, again.json()["code"]) == (409, "redraw_over")
+    assert redraw(world.community, *CUT)["state"] == "done"
+
+
+def test_a_micro_grid_is_split(world):
+    """A closes; two new ones take its place, numbered from north to south."""
+    t = settle_twelve(world)
+    south, north = box(WEST, SOUTH, LINE, MIDDLE), box(WEST, MIDDLE, LINE, NORTH)
+    new = {"parent_id": GENERAL, "kind": "micro", "predecessors": [A]}
+    assert preview(world.community, close=[A], status=422) == ("successor_missing", "/close")
+    seen = preview(world.community, feature(None, south, name="南", **new), feature(None, north, name="北", **new), close=[A])
+    south_id, north_id = seen["grids"][0]["grid_id"], seen["grids"][1]["grid_id"]
+    assert {(m["to_name"], m["dwellings"], m["open_tickets"]) for m in seen["moves"]} == {("南", 16, 3)}
+    assert {e["effect"] for e in seen["leads"]} == {"ends"}
+    commit(world.community, seen)
+    numbers = {g["id"]: g["serial"] for g in walk(world.resident, "/v1/grids", parent_id=GENERAL)}
+    assert numbers == {B: 2, north_id: 3, south_id: 4}
+    # A's leads see nothing any more, and keep no right; A's past is A's
+    assert world.lead.get("/v1/me").json()["scopes"] == [] and walk(world.lead, "/v1/dwellings") == []
+    assert world.lead.get(f"/v1/tickets/{t['closed']}").status_code == 404
+    assert read(world.community, t["closed"])["grid_id"] == A
+    assert read(world.community, t["plain"])["grid_id"] == south_id, "without a position: to the first successor"
+    # who lived in A is at home in the first successor
+    assert submit(world.resident, **samples.TICKET)["grid_id"] == south_id
+    assert submit(world.resident, 422, **samples.TICKET, grid_id=A)["code"] == "grid_not_found"
+
+
+def test_two_micro_grids_become_one(world):
+    t = settle_twelve(world)
+    seen = preview(world.community, feature(B, None, predecessors=[A], keep_leads=True), close=[A])
+    assert seen["gaps"] == [] and seen["moves"][0]["dwellings"] == 16
+    assert seen["grids"][0]["area_m2"] == pytest.approx(20 * 15 * 95.8 * 110.9, rel=0.01)
+    assert [(e["name"], e["effect"]) for e in seen["leads"]] == [("彭晓敏", "follows"), ("蒋明华", "follows"), ("罗玉琴", "gains")]
+    commit(world.community, seen)
+    assert locate(world.resident, 104.083, 30.66) == B
+    for who in (world.lead, world.lead2, world.lead_next):
+        assert len(walk(who, "/v1/dwellings")) == 16 and read(who, t["deep"])["grid_id"] == B
+    assert read(world.community, t["closed"])["grid_id"] == A
+
+
+def test_a_micro_grid_goes_under_another_general_grid(world):
+    """Re-parenting: a grid never moves, so a new one takes its place."""
+    t = settle_twelve(world)
+    generals = (feature(GENERAL, box(LINE, SOUTH, EAST, NORTH)),
+                feature(GENERAL2, shape(EAST, SOUTH, 104.11, SOUTH, 104.11, NORTH, EAST, NORTH)))
+    new = feature(None, None, parent_id=GENERAL2, kind="micro", name="双福苑一微网格", predecessors=[A], keep_leads=True)
+    assert preview(world.street, new, close=[A], status=422)[0] == "boundary_outside_parent"
+    two = {"type": "MultiPolygon", "coordinates": [box(WEST, SOUTH, LINE, NORTH)["coordinates"],
+                                                   generals[1]["geometry"]["coordinates"]]}
+    parts = generals[0], feature(GENERAL2, two), new
+    asked = preview(world.community, *parts, close=[A])
+    assert asked["needs_street"] and commit(world.community, asked, 403) == "redraw_needs_street"
+    assert [r["id"] for r in walk(world.street, "/v1/redraws", state="preview")] == [asked["id"]], "proposed"
+    done = commit(world.street, asked)
+    now = done["grids"][2]["grid_id"]
+    assert locate(world.resident, 104.083, 30.66) == now
+    assert world.lead.get("/v1/me").json()["scopes"] != [] and read(world.lead, t["open"])["grid_id"] == now
+    assert len(walk(world.lead2, "/v1/dwellings")) == 16
+    assert world.resident.get(f"/v1/grids/{now}").json()["parent_id"] == GENERAL2
+
+
+def test_two_redraws_at_once_never_overlap(world):
+    """Eight previews of new grids on the same ground, committed together."""
+    room = box(WEST, SOUTH, 104.09, NORTH)
+    redraw(world.community, feature(A, room))
+    new = {"parent_id": GENERAL, "kind": "micro"}
+    seen = [preview(world.community, feature(None, box(104.0901 + i * 1e-5, SOUTH, LINE, NORTH), name=f"新{i}", **new))
+            for i in range(8)]
+
+    def go(i):
+        reply = world.community.post("/v1/boundaries", {"preview_id": seen[i]["id"], "fingerprint": seen[i]["fingerprint"]})
+        return reply.status_code, reply.json().get("code")
+    found = together(8, go)
+    assert sorted(found)[:1] == [(200, None)] and set(found[1:] + found[:1]) == {(200, None), (409, "redraw_stale")}
+    assert sum(f[0] == 200 for f in found) == 1
+    overlaps, = world.sql("select count(*) from grid.boundary a join grid.boundary b on a.street_id = b.street_id"
+                          " and a.kind = b.kind and a.grid_id < b.grid_id and a.to_on is null and b.to_on is null"
+                          " and st_area(st_intersection(a.geom, b.geom)::geography) > 10")[0]
+    assert overlaps == 0
+    # and what was seen before somebody else drew is not committed either
+    stale = preview(world.community, feature(A, box(WEST, SOUTH, 104.0895, NORTH)))
+    redraw(world.community, feature(A, box(WEST, SOUTH, 104.089, NORTH)))
+    assert commit(world.community, stale, 409) == "redraw_stale"
+
+
+def test_a_map_goes_out_and_comes_back(world):
+    """Export in GCJ-02, import the same: nothing moves, by more than a hair."""
+    settle_twelve(world)
+    out = world.street.get("/v1/boundaries?crs=gcj02").json()
+    reply = world.street.post("/v1/boundaries/preview?crs=gcj02", out)
+    assert reply.status_code == 201, reply.text
+    back = reply.json()
+    assert (back["moves"], back["gaps"], len(back["grids"])) == ([], [], 12)
+    assert all(abs(g["area_m2"] - g["area_before_m2"]) < 20 for g in back["grids"])
+    assert commit(world.street, back)["state"] == "done"
+    same = {f["id"]: ring(f["geometry"]) for f in boundaries(world.street)}
+    assert all(abs(x - y) < 5e-7 for x, y in zip(sorted(same[A])[0], (WEST, SOUTH)))
+    # a first map names its grids by their codes
+    world.sql("update grid.grid set code = '510108011009001' where id = %s", GENERAL)
+    by_code = {**feature(None, box(WEST, SOUTH, EAST, NORTH)), "properties": {"code": "510108011009001"}}
+    assert preview(world.street, by_code)["grids"][0]["grid_id"] == GENERAL

@@ -39,6 +39,7 @@ def test_everybody_of_the_fixture_is_in_the_table():
 @pytest.fixture(scope="module")
 def planted(shared):
     shared.plants = plant_module.plant_all(shared)
+    shared.houses = plant_module.plant_houses(shared)
     shared.redraws = plant_module.plant_redraws(shared)
     shared.settle()
     return shared
@@ -117,6 +118,12 @@ class Reader:
         elif "/redraws/" in op.template:
             for redraw in self.world.redraws.values():
                 self.get(op, op.template.format(id=redraw))
+        elif "/compounds/" in op.template:
+            for place in plant_module.COMPOUND_PATHS:
+                self.get(op, op.template.format(id=plant_module.compound_id(*place)))
+        elif "/buildings/" in op.template or "/dwellings/" in op.template:
+            for building, dwelling, _ in self.world.houses.values():
+                self.get(op, op.template.format(id=building if "/buildings/" in op.template else dwelling))
         else:
             for street in (1, 2):
                 self.get(op, op.template.format(id=f"01900000-0000-800{street}-8000-500000000001"))
@@ -133,6 +140,11 @@ class Reader:
 def readers(planted):
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         return dict(zip(PEOPLE, pool.map(lambda name: Reader(planted, name).read_all(), PEOPLE)))
+
+
+def sees_house(name, path):
+    role, _, paths = WHO[name]
+    return role != "resident" and any(path.startswith(own) for own in paths)
 
 
 def sees_redraw(name, path):
@@ -152,6 +164,8 @@ def test_no_marker_out_of_scope_in_any_reply(readers, planted, name):
     hidden += [p.id for p in planted.plants if not p.seen_by(name)]
     hidden += [i for p in planted.plants for i, who in
                ((p.photo, p.seen_by), (p.internal_photo, p.staff)) if not who(name)]
+    hidden += [word for path, (_, dwelling, mark) in planted.houses.items() if not sees_house(name, path)
+               for word in (dwelling, mark)]
     hidden += [r for path, r in planted.redraws.items() if not sees_redraw(name, path)]
     for where, text in reader.text:
         # what one asks for comes back in no list; an echo of the address would be one
@@ -165,6 +179,7 @@ def test_every_marker_in_scope_is_found(readers, planted, name):
     """The other direction: so that the test above cannot pass on empty replies."""
     everything = "".join(text for _, text in readers[name].text)
     visible = [m for p in planted.plants for m, who in p.marks.items() if readable(p, m, who, name)]
+    visible += [mark for path, (_, _, mark) in planted.houses.items() if sees_house(name, path)]
     assert [m for m in visible if m not in everything] == []
     assert visible or name == "lead_ended"
 
@@ -237,6 +252,15 @@ def hidden_ids(world, op, name):
         return [grid_id(p) for p in GRIDS if p not in open_to]
     if "/redraws/" in op.template:
         return [r for path, r in world.redraws.items() if not sees_redraw(name, path)]
+    if "/compounds/" in op.template or "/buildings/" in op.template or op.method == "PUT" and "/dwellings/" in op.template:
+        whose = {compound: path for compound, path in plant_module.COMPOUND_PATHS.items() if not (
+            any(path.startswith(own) for own in paths) if op.method != "GET" else compound[0] == street)}
+        if "/compounds/" in op.template:
+            return [plant_module.compound_id(*compound) for compound in whose]
+        return [(building, dwelling)["/dwellings/" in op.template] for path, (building, dwelling, _) in
+                world.houses.items() if plant_module.HOUSES[path] in whose]
+    if "/dwellings/" in op.template:
+        return [dwelling for path, (_, dwelling, _) in world.houses.items() if not sees_house(name, path)]
     if "/assignments/" in op.template:
         places = {1: ["1/1/1/1/", "1/1/1/1/", "1/1/1/2/", "1/1/1/"], 2: ["2/1/1/1/"]}
         return [f"01900000-0000-800{s}-8000-40000000000{n}" for s, at in places.items()
@@ -273,6 +297,8 @@ def state(world):
         " (select json_agg((id, to_on) order by id) from grid.assignment)::text,"
         " (select json_agg((id, version) order by id) from grid.grid_group)::text,"
         " (select json_agg((id, state) order by id) from grid.redraw)::text,"
+        " (select json_agg((id, version) order by id) from grid.building)::text,"
+        " (select json_agg((id, version) order by id) from grid.dwelling)::text,"
         " (select count(*) from ticket.comment), (select count(*) from ticket.supporter)")
 
 

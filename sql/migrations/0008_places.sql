@@ -725,7 +725,7 @@ begin
 		open as (
 			select p.grid_id, p.path, grid.broad(public.st_difference(p.geom, public.st_union(c.geom), 1e-7)) as geom
 			from ground p
-			join ground c on c.parent_path = p.path and c.kind <> 'special'
+			join ground c on c.parent_path = p.path
 			where p.path in (select i.parent_path from grid.redraw_item i
 				where i.street_id = core.street() and i.redraw_id = p_redraw
 				union select i.path from grid.redraw_item i
@@ -860,7 +860,7 @@ begin
 			unnest(array[i.was, i.geom]::public.geometry[]) x
 		where i.street_id = street and i.redraw_id = p_redraw and x is not null) i;
 	return left(md5(concat(p_on,
-		(select string_agg(b.grid_id::text || b.from_on || coalesce(b.to_on::text, ''), ',' order by b.path)
+		(select string_agg(concat(b.grid_id, b.from_on, b.to_on, b.redraw_id), ',' order by b.path)
 			from grid.boundary b where b.street_id = street and b.from_on <= p_on
 				and (b.to_on is null or b.to_on > p_on) and b.geom operator(public.&&) reach),
 		(select string_agg(g.id::text || g.version, ',' order by g.path) from grid.grid g
@@ -949,7 +949,7 @@ as $$
 begin
 	return query select x.n, (row_number() over (partition by x.parent_id order by x.row_no, x.lon, x.n))::integer
 	from (select i.n, i.parent_id, public.st_x(c.mid) as lon,
-			floor((max(public.st_y(c.mid)) over w - public.st_y(c.mid))
+			round((max(public.st_y(c.mid)) over w - public.st_y(c.mid))
 				/ nullif(avg(public.st_ymax(i.geom) - public.st_ymin(i.geom)) over w, 0)) as row_no
 		from grid.redraw_item i
 		cross join lateral (select public.st_centroid(i.geom) as mid) c
@@ -1174,9 +1174,227 @@ select r.street_id as _street_id, r.updated_at as _updated_at, r.id, r.state, r.
 from grid.redraw r;
 comment on view grid.redraw_view is 'class: street. Redraw.';
 
+---------------------------------------------------------------- keeping addresses
+create view grid.building_view with (security_invoker = true) as
+select b.street_id as _street_id, b.path as _path, b.version as _etag,
+	b.id, b.compound_id, c.name as compound_name, b.name, b.serial,
+	case when b.lon is not null then ticket.position_json(b.lon, b.lat, 'wgs84') end as position,
+	u.units, b.updated_at
+from grid.building b
+join grid.compound c on c.street_id = b.street_id and c.id = b.compound_id
+cross join lateral (select coalesce(json_agg(json_build_object('id', u.id, 'name', u.name)
+		order by length(u.name), u.name), '[]') as units
+	from grid.unit u where u.street_id = b.street_id and u.building_id = b.id) u;
+comment on view grid.building_view is 'class: street. Building: with its units.';
+
+create view grid.dwelling_view with (security_invoker = true) as
+select d.street_id as _street_id, d.path as _path, d.version as _etag,
+	d.id, b.compound_id, d.building_id, b.name as building_name, u.name as unit, d.number, d.floor,
+	d.area, d.use, d.ownership_kind, d.grid_id, g.name as grid_name,
+	case when coalesce(d.lon, b.lon) is not null then
+		ticket.position_json(coalesce(d.lon, b.lon), coalesce(d.lat, b.lat), 'wgs84') end as position,
+	h.grids, d.updated_at
+from grid.dwelling d
+join grid.building b on b.street_id = d.street_id and b.id = d.building_id
+join grid.grid g on g.street_id = d.street_id and g.id = d.grid_id
+left join grid.unit u on u.street_id = d.street_id and u.id = d.unit_id
+cross join lateral (select json_agg(json_build_object('grid_id', o.grid_id, 'from_on', o.from_on,
+		'to_on', o.to_on) order by o.from_on) as grids
+	from grid.dwelling_grid o where o.street_id = d.street_id and o.dwelling_id = d.id) h;
+comment on view grid.dwelling_view is 'class: street. Dwelling: with the grids it has belonged to, as far as the reader answers for them.';
+
+create function grid.fail_address(name text) returns void
+language plpgsql
+as $$
+begin
+	if name ^@ 'building_serial_key' then
+		perform core.fail(409, 'building_serial_taken', '/serial');
+	elsif name ^@ 'building_name_key' then
+		perform core.fail(409, 'building_name_taken', '/name');
+	elsif name ^@ 'dwelling_number_key' then
+		perform core.fail(409, 'dwelling_number_taken', '/number');
+	end if;
+end
+$$;
+comment on function grid.fail_address(text) is
+	'What a broken constraint of an address means to the caller; returns when it means nothing.';
+
+create function grid.put_building(p_id uuid, p_compound uuid, p_if_match text, p_name text,
+	p_serial integer, p_position jsonb) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+	street constant integer := core.street();
+	old grid.building;
+	compound grid.compound;
+	w record;
+	broken text;
+begin
+	if p_if_match is not null then
+		select b.* into old from grid.building b where b.street_id = street and b.id = p_id for update;
+	end if;
+	-- The compound's lock makes the next serial ours.
+	select c.* into compound from grid.compound c
+	where c.street_id = street and c.id = coalesce(p_compound, old.compound_id) for no key update;
+	if not found or not grid.may_maintain('micro', compound.path) then
+		perform core.fail(404, 'not_found');
+	elsif p_if_match is not null and old.version::text <> split_part(p_if_match, '-', 1) then
+		perform core.fail(412, 'version_conflict');
+	end if;
+	w := core.wgs84((p_position ->> 'lon')::float8, (p_position ->> 'lat')::float8, p_position ->> 'crs');
+	insert into grid.building as b (street_id, id, compound_id, path, name, serial, lon, lat, updated_by)
+	values (street, p_id, compound.id, compound.path, p_name, coalesce(p_serial, old.serial,
+		(select coalesce(max(x.serial), 0) + 1 from grid.building x
+			where x.street_id = street and x.compound_id = compound.id)), w.lon, w.lat, core.actor())
+	on conflict on constraint building_pkey do update set name = excluded.name, serial = excluded.serial,
+		lon = excluded.lon, lat = excluded.lat, version = b.version + 1,
+		updated_at = core.now(), updated_by = excluded.updated_by;
+	perform core.put_event('building', p_id, case when p_if_match is null then 'create' else 'update' end,
+		null, null, compound.path, null, true);
+exception when unique_violation then
+	get stacked diagnostics broken = constraint_name;
+	perform grid.fail_address(broken);
+	raise;
+end
+$$;
+comment on function grid.put_building(uuid, uuid, text, text, integer, jsonb) is
+	'A new building of a compound (if_match null) or a building as it shall be; serial null: as it was, or the next. LN404 not_found, LN412 version_conflict, LN409 building_serial_taken, building_name_taken.';
+
+create function grid.dwelling_home(p_building grid.building, p_grid uuid, p_lon float8, p_lat float8) returns grid.grid
+language plpgsql stable
+as $$
+declare
+	g grid.grid;
+begin
+	select x.* into g from grid.grid x
+	where x.street_id = core.street() and x.id = coalesce(p_grid, (select a.grid_id
+		from grid.at(core.street(), coalesce(p_lon, p_building.lon), coalesce(p_lat, p_building.lat), core.today()) a));
+	if not found and p_grid is null then
+		perform core.fail(422, 'grid_required', '/grid_id');
+	elsif g.id is null or g.valid_to <= core.today() or not grid.may_maintain(g.kind, g.path) then
+		perform core.fail(422, 'grid_not_found', '/grid_id');
+	elsif g.kind not in ('micro', 'special') then
+		perform core.fail(422, 'grid_not_for_tickets', '/grid_id');
+	end if;
+	return g;
+end
+$$;
+comment on function grid.dwelling_home(grid.building, uuid, float8, float8) is
+	'The grid of a dwelling: the one named, else that of its position or its building''s. LN422 grid_required, grid_not_found, grid_not_for_tickets.';
+
+create function grid.unit_of(p_building uuid, p_name text) returns uuid
+language plpgsql
+as $$
+declare
+	found_id uuid;
+begin
+	if p_name is null then
+		return null;
+	end if;
+	insert into grid.unit (street_id, id, building_id, name)
+	values (core.street(), core.new_id(core.street()), p_building, p_name)
+	on conflict on constraint unit_name_key do nothing;
+	select u.id into found_id from grid.unit u
+	where u.street_id = core.street() and u.building_id = p_building and u.name = p_name;
+	return found_id;
+end
+$$;
+comment on function grid.unit_of(uuid, text) is 'The unit of a building by its name, made when there is none; null for no name.';
+
+create function grid.put_dwelling(p_id uuid, p_building uuid, p_if_match text, b jsonb) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+	street constant integer := core.street();
+	old grid.dwelling;
+	house grid.building;
+	home grid.grid;
+	w record;
+	broken text;
+begin
+	if p_if_match is not null then
+		select d.* into old from grid.dwelling d where d.street_id = street and d.id = p_id for update;
+	end if;
+	select x.* into house from grid.building x
+	where x.street_id = street and x.id = coalesce(p_building, old.building_id) for share;
+	if not found or not grid.may_maintain('micro', house.path) then
+		perform core.fail(404, 'not_found');
+	elsif p_if_match is not null and old.version::text <> split_part(p_if_match, '-', 1) then
+		perform core.fail(412, 'version_conflict');
+	end if;
+	w := core.wgs84((b -> 'position' ->> 'lon')::float8, (b -> 'position' ->> 'lat')::float8, b -> 'position' ->> 'crs');
+	home := grid.dwelling_home(house, coalesce((b ->> 'grid_id')::uuid, old.grid_id), w.lon, w.lat);
+	insert into grid.dwelling as d (street_id, id, building_id, unit_id, number, floor, area, use,
+		ownership_kind, grid_id, path, lon, lat, updated_by)
+	values (street, p_id, house.id, grid.unit_of(house.id, b ->> 'unit'), b ->> 'number',
+		(b ->> 'floor')::integer, (b ->> 'area')::integer, b ->> 'use', b ->> 'ownership_kind',
+		coalesce(old.grid_id, home.id), coalesce(old.path, home.path), w.lon, w.lat, core.actor())
+	on conflict on constraint dwelling_pkey do update set unit_id = excluded.unit_id,
+		number = excluded.number, floor = excluded.floor, area = excluded.area, use = excluded.use,
+		ownership_kind = excluded.ownership_kind, lon = excluded.lon, lat = excluded.lat,
+		version = d.version + 1, updated_at = core.now(), updated_by = excluded.updated_by;
+	if p_if_match is null then
+		insert into grid.dwelling_grid (street_id, dwelling_id, grid_id, path, from_on)
+		values (street, p_id, home.id, home.path, core.today());
+	elsif home.id <> old.grid_id then
+		perform grid.move_dwellings(array[p_id], home.id, core.today());
+	end if;
+	perform core.put_event('dwelling', p_id, case when p_if_match is null then 'create' else 'update' end,
+		null, null, home.path, null, false);
+exception when unique_violation then
+	get stacked diagnostics broken = constraint_name;
+	perform grid.fail_address(broken);
+	raise;
+end
+$$;
+comment on function grid.put_dwelling(uuid, uuid, text, jsonb) is
+	'A new dwelling of a building (if_match null) or a dwelling as it shall be; without grid_id it stays where it was, a new one goes by its position. LN404 not_found, LN412 version_conflict, LN409 dwelling_number_taken, LN422 as grid.dwelling_home().';
+
+create function grid.fill_building(p_building uuid, b jsonb) returns table (created integer, kept integer)
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+	street constant integer := core.street();
+	house grid.building;
+	home grid.grid;
+	units uuid[];
+	wanted constant integer := (b ->> 'units')::integer * (b ->> 'floors')::integer * (b ->> 'per_floor')::integer;
+begin
+	select x.* into house from grid.building x where x.street_id = street and x.id = p_building for update;
+	if not found or not grid.may_maintain('micro', house.path) then
+		perform core.fail(404, 'not_found');
+	elsif wanted > 2000 then
+		perform core.fail(422, 'too_many_dwellings', '/floors');
+	end if;
+	home := grid.dwelling_home(house, (b ->> 'grid_id')::uuid, null, null);
+	units := array(select grid.unit_of(p_building, n || '单元')
+		from generate_series(1, (b ->> 'units')::integer) n order by n);
+	with made as (
+		insert into grid.dwelling (street_id, id, building_id, unit_id, number, floor, area, use,
+			ownership_kind, grid_id, path, updated_by)
+		select street, core.new_id(street), p_building, u, f || lpad(k::text, 2, '0'), f,
+			(b ->> 'area')::integer, b ->> 'use', b ->> 'ownership_kind', home.id, home.path, core.actor()
+		from unnest(units) with ordinality u (u, n), generate_series(1, (b ->> 'floors')::integer) f,
+			generate_series(1, (b ->> 'per_floor')::integer) k
+		order by u.n, f, k
+		on conflict on constraint dwelling_number_key do nothing
+		returning id),
+	dated as (
+		insert into grid.dwelling_grid (street_id, dwelling_id, grid_id, path, from_on)
+		select street, m.id, home.id, home.path, core.today() from made m returning 1)
+	select count(*) into created from dated;
+	kept := wanted - created;
+	perform core.put_event('building', p_building, 'fill', null, null, house.path, null, true,
+		json_build_object('created', created));
+	return next;
+end
+$$;
+comment on function grid.fill_building(uuid, jsonb) is
+	'All dwellings of a building at once: 1单元 101 … as units × floors × per_floor say; those there are stay as they are. LN404 not_found, LN422 too_many_dwellings and as grid.dwelling_home().';
+
 ---------------------------------------------------------------- grants
 grant select on grid.building, grid.unit, grid.dwelling, grid.dwelling_grid, grid.place_view,
-	grid.redraw, grid.redraw_view to linli_app;
+	grid.redraw, grid.redraw_view, grid.building_view, grid.dwelling_view to linli_app;
 grant select (street_id, grid_id, from_on, to_on, kind, path, min_lon, min_lat, max_lon, max_lat, area)
 	on grid.boundary to linli_app;
 grant select on grid.boundary_shape to linli_app;
@@ -1184,5 +1402,6 @@ grant execute on function core.gcj02_converted(float8, float8, text), core.wgs84
 	grid.detail(integer), grid.at(integer, float8, float8, date), grid.locate(float8, float8, text),
 	grid.features(text, integer, text, uuid, date, jsonb, uuid, integer),
 	grid.preview_redraw(uuid, text, jsonb), grid.commit_redraw(uuid, text),
-	grid.cancel_redraw(uuid) to linli_app;
+	grid.cancel_redraw(uuid), grid.put_building(uuid, uuid, text, text, integer, jsonb),
+	grid.put_dwelling(uuid, uuid, text, jsonb), grid.fill_building(uuid, jsonb) to linli_app;
 grant execute on function grid.run_redraws() to linli_job;

@@ -49,5 +49,72 @@ select grid.cancel_redraw(:id::uuid);
 select * from grid.redraw_view r
 where r._street_id = :street::int and r.id = :id::uuid;
 
+-- name: listBuildings
+select core.must(exists (select from grid.compound c
+	where c.street_id = :street::int and c.id = :id::uuid), 404, 'not_found');
+select b.*, b.serial as _cursor
+from grid.building_view b
+where b._street_id = :street::int and b.compound_id = :id::uuid
+	and b.serial > case when :after::text is null then 0 else :after::int end
+order by b.serial
+limit :limit::int + 1;
+
+-- name: createBuilding
+select grid.put_building(:new_id::uuid, :id::uuid, null, :name::text, :serial::int, :position::jsonb);
+select b.*, '/v1/buildings/' || b.id as _location from grid.building_view b
+where b._street_id = :street::int and b.id = :new_id::uuid;
+
+-- name: getBuilding
+select * from grid.building_view b
+where b._street_id = :street::int and b.id = :id::uuid;
+
+-- name: updateBuilding
+select grid.put_building(:id::uuid, null, :if_match::text, :name::text, :serial::int, :position::jsonb);
+select * from grid.building_view b
+where b._street_id = :street::int and b.id = :id::uuid;
+
+-- name: fillBuilding
+select f.created, f.kept
+from grid.fill_building(:id::uuid, jsonb_build_object('units', :units::int, 'floors', :floors::int,
+	'per_floor', :per_floor::int, 'area', :area::int, 'use', :use::text,
+	'ownership_kind', :ownership_kind::text, 'grid_id', :grid_id::uuid)) f;
+
+-- Staff see what they answer for: the bounds spare the walk to it.
+-- name: listDwellings
+select d.*, d._path || ' ' || d.id as _cursor
+from grid.dwelling_view d
+where d._street_id = :street::int
+	and d._path >= (select min(lo) from core.scope_ranges())
+	and d._path < (select max(hi) from core.scope_ranges())
+	and (d._path, d.id) > (case when :after::text is null then '' else split_part(:after::text, ' ', 1) end,
+		case when :after::text is null then '00000000-0000-0000-0000-000000000000'
+			else split_part(:after::text, ' ', 2)::uuid end)
+	and (:building_id::uuid is null or d.building_id = :building_id::uuid)
+	and (:compound_id::uuid is null or d.compound_id = :compound_id::uuid)
+	and (:under::uuid is null or d._path ^@ (select u.path from grid.grid u
+		where u.street_id = :street::int and u.id = :under::uuid))
+	and (:use::text is null or d.use = :use::text)
+	and (:updated_after::timestamptz is null or d.updated_at > :updated_after::timestamptz)
+order by d._path, d.id
+limit :limit::int + 1;
+
+-- name: createDwelling
+select grid.put_dwelling(:new_id::uuid, :id::uuid, null, jsonb_build_object('unit', :unit::text,
+	'number', :number::text, 'floor', :floor::int, 'area', :area::int, 'use', :use::text,
+	'ownership_kind', :ownership_kind::text, 'grid_id', :grid_id::uuid, 'position', :position::jsonb));
+select d.*, '/v1/dwellings/' || d.id as _location from grid.dwelling_view d
+where d._street_id = :street::int and d.id = :new_id::uuid;
+
+-- name: getDwelling
+select * from grid.dwelling_view d
+where d._street_id = :street::int and d.id = :id::uuid;
+
+-- name: updateDwelling
+select grid.put_dwelling(:id::uuid, null, :if_match::text, jsonb_build_object('unit', :unit::text,
+	'number', :number::text, 'floor', :floor::int, 'area', :area::int, 'use', :use::text,
+	'ownership_kind', :ownership_kind::text, 'grid_id', :grid_id::uuid, 'position', :position::jsonb));
+select * from grid.dwelling_view d
+where d._street_id = :street::int and d.id = :id::uuid;
+
 -- helper: jobRedraw
 select grid.run_redraws() as ran;
