@@ -215,7 +215,7 @@ create policy own on core.idempotency using (street_id = core.street()
 	and (actor_id = core.actor() or core.role() = 'system'));
 
 create function core.idem_check(key text, hash text) returns void
-language plpgsql stable
+language plpgsql
 as $$
 declare
 	found_hash text;
@@ -226,10 +226,15 @@ begin
 	if found_hash <> $2 then
 		perform core.fail(422, 'idempotency_mismatch');
 	end if;
+	if found_hash is not null then
+		-- The reply may be of a commit that never reached the standby it
+		-- waited for. One that writes, too, waits for all before it.
+		perform pg_logical_emit_message(true, 'replay', '');
+	end if;
 end
 $$;
 comment on function core.idem_check(text, text) is
-	'LN422 idempotency_mismatch when the caller''s key lives with another request''s hash.';
+	'LN422 idempotency_mismatch when the caller''s key lives with another request''s hash; else a replay is as durable as what it replays.';
 
 create function core.idem_put(key text, hash text, status integer, reply json) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
