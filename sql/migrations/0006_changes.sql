@@ -69,7 +69,10 @@ declare
 	s integer;
 begin
 	return query select null::integer, horizon::text;
-	if horizon > since then
+	if horizon < since then
+		-- A crash gave numbers out again: what came since may be below the mark.
+		return query select x.id, horizon::text from grid.street x;
+	elsif horizon > since then
 		for s in select x.id from grid.street x loop
 			perform set_config('linli.street', s::text, true);
 			if exists (select from core.event e
@@ -81,7 +84,7 @@ begin
 end
 $$;
 comment on function core.changed_streets(xid8) is
-	'First a row without street: the mark for the next call. Then the streets with events that became visible since the mark.';
+	'First a row without street: the mark for the next call. Then the streets with events that became visible since the mark, or may have.';
 
 create function core.newest_event() returns xid8
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
