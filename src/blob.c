@@ -34,8 +34,11 @@ static int
 subfolder(int dir, const char *name, bool create)
 {
 	if (create && mkdirat(dir, name, 0700) == 0) {
-		if (fsync(dir))
+		if (fsync(dir)) {
+			/* Or the next would take it for durable. */
+			unlinkat(dir, name, AT_REMOVEDIR);
 			return -1;
+		}
 	} else if (create && errno != EEXIST) {
 		return -1;
 	}
@@ -61,17 +64,28 @@ folder(const char *hash, bool create)
 	return fd;
 }
 
-/* There already, and whole? Its time is renewed, for blob_delete(). Durable,
- * too: whoever linked it may not have come to the folder's fsync yet. */
 static bool
 present(int dir, const char *name, size_t len)
 {
 	struct stat st;
 
 	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       S_ISREG(st.st_mode) && (size_t)st.st_size == len &&
-	       utimensat(dir, name, NULL, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       fsync(dir) == 0;
+	       S_ISREG(st.st_mode) && (size_t)st.st_size == len;
+}
+
+/* What is there and whole gets a new time, for blob_delete(), and is made
+ * durable: whoever named it may not have come to the folder's fsync yet. */
+static bool
+put(int dir, const char *name, const void *bytes, size_t len)
+{
+	if (present(dir, name, len))
+		return utimensat(dir, name, NULL, AT_SYMLINK_NOFOLLOW) == 0 &&
+		       fsync(dir) == 0;
+	if (file_write(dir, name, bytes, len, true))
+		return true;
+	/* The next fsync() may succeed without what this one could not do. */
+	unlinkat(dir, name, 0);
+	return false;
 }
 
 bool
@@ -87,9 +101,7 @@ blob_put(const void *bytes, size_t len, char hash[65])
 	if (dir < 0)
 		return false;
 	/* A delete of the same content must not come between: one waits. */
-	done = flock(dir, LOCK_EX) == 0 &&
-	       (present(dir, hash + 2, len) ||
-		file_write(dir, hash + 2, bytes, len, true));
+	done = flock(dir, LOCK_EX) == 0 && put(dir, hash + 2, bytes, len);
 	fault_point("after_blob");
 	close(dir);
 	return done;
