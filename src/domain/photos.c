@@ -10,8 +10,12 @@
 #include "linli.h"
 
 #define DROP_IDLE_SECONDS 3600
-/* One of the store's 256 folders at a time: all of them in an hour. */
+/* One of the store's 256 folders at a time: all of them in an hour. The clock
+ * says which, so that a new job process goes on where the old one was. */
 #define SWEEP_US ((int64_t)14 * 1000 * 1000)
+#define SWEEP_FOLDER(now) ((unsigned char)((now) / SWEEP_US))
+/* Whoever had to wait for so long has given up, or should. */
+#define PATIENCE_US ((int64_t)10 * 1000 * 1000)
 
 struct upload {
 	struct request *rq;
@@ -70,6 +74,10 @@ upload_work(void *arg_)
 	struct upload *u = arg_;
 	struct image image;
 
+	if (monotonic_us() > u->rq->start_us + PATIENCE_US) {
+		u->why = "overloaded";
+		return;
+	}
 	u->why = image_convert(u->bytes, u->len, config.max_photo_pixels,
 			       &image);
 	if (u->why)
@@ -181,7 +189,6 @@ static const char *
 sweep_hashes(void)
 {
 	static struct evbuffer *list;
-	static unsigned char folder;
 	static int64_t due_us;
 	int64_t now = monotonic_us();
 
@@ -191,7 +198,7 @@ sweep_hashes(void)
 	list = list ? list : evbuffer_new();
 	evbuffer_drain(list, evbuffer_get_length(list));
 	evbuffer_add(list, "{", 1);
-	blob_each(folder++, DROP_IDLE_SECONDS, add_hash, list);
+	blob_each(SWEEP_FOLDER(now), DROP_IDLE_SECONDS, add_hash, list);
 	if (evbuffer_get_length(list) == 1)
 		return NULL;
 	evbuffer_add(list, "}", 2);
