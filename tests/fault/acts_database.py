@@ -1,23 +1,20 @@
 """Faults of PostgreSQL."""
 
-import contextlib
 import json
 import os
 import signal
 import time
 
-import psycopg2
-
 import acts_points
-import harness
 import journal
 import samples
 
 DATABASE_LIMIT = 30   # seconds; promise of recovery
+STATEMENT_LIMIT = 8   # seconds; statement_timeout_ms, and some
 
 
 def crash(p):
-    """pg_ctl -m immediate stop, a pause, start."""
+    """pg_ctl -m immediate stop, a pause, start: all is well within 30 s."""
     with p.act() as s:
         for _ in range(max(1, p.options.seconds // 15)):
             time.sleep(2)
@@ -29,7 +26,8 @@ def crash(p):
 
 
 def backend_killed(p):
-    """kill -9 of one backend: PostgreSQL throws all of them out and recovers."""
+    """kill -9 of one backend, and PostgreSQL throws all of them out: all is well
+    within 30 s."""
     with p.act() as s:
         for _ in range(max(1, p.options.seconds // 10)):
             time.sleep(2)
@@ -41,8 +39,29 @@ def backend_killed(p):
                 s.await_recovery(since, DATABASE_LIMIT)
 
 
+def stopped_backend(p):
+    """SIGSTOP of backends: whoever waits for one is answered in time, and what
+    it does when it wakes is not done twice."""
+    with p.act() as s:
+        for _ in range(max(1, p.options.seconds // 30)):
+            time.sleep(2)
+            pids = s.random.sample(p.site.cluster.backends(s.database), 2)
+            begun = time.monotonic()
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+                s.faults += 1
+            time.sleep(15)
+            slowest = s.probe.longest(begun, begun + 15)
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+            s.note(f"the slowest answer beside two stopped backends: {slowest:.1f} s")
+            s.expect(slowest < STATEMENT_LIMIT, f"an answer took {slowest:.1f} s")
+            s.await_recovery(time.monotonic(), 5)
+
+
 def lost_replies(p):
-    """pg_terminate_backend in a loop: commits whose news never arrives."""
+    """pg_terminate_backend in a loop: what was committed and never answered is
+    answered when it is asked again."""
     with p.act() as s:
         end = time.monotonic() + min(20, p.options.seconds)
         while time.monotonic() < end:
@@ -75,43 +94,9 @@ def head_after_crash(p):
         p.site.cluster.configure(wal_writer_delay="200ms")
 
 
-# What the next version's migration may do while this one serves.
-MIGRATION = ("alter table ticket.ticket add column later text",
-             "alter table core.event add column later integer not null default 7",
-             "create index ticket_later on ticket.ticket (street_id, later)",
-             "alter table ticket.private add constraint later check (length(title) > 0) not valid",
-             "alter table ticket.private validate constraint later",
-             "create or replace function core.today() returns date language sql stable parallel safe"
-             " return (core.now() at time zone 'Asia/Shanghai')::date",
-             "alter table ticket.comment add column later text")
-
-
-def migration(p):
-    """The next version's migration runs while this one serves: no request
-    fails."""
-    with p.act() as s:
-        for statement in MIGRATION:
-            time.sleep(1)
-            s.faults += 1
-            harness.wait_for(lambda: migrate(s, statement), "the lock for " + statement)
-        time.sleep(1)
-    failed = {n: c for n, c in s.counts.items() if n.startswith(("5", "none"))}
-    s.expect(not failed, f"requests failed: {failed}")
-
-
-def migrate(s, statement):
-    """As `linlid migrate` does: it gives up a lock it does not get soon."""
-    try:
-        with contextlib.closing(s.site.cluster.connect(s.database, "linli_owner")) as c:
-            c.cursor().execute(f"set lock_timeout = '500ms'; {statement}")
-        return True
-    except psycopg2.errors.LockNotAvailable:
-        return False
-
-
 def head(s, person):
     return json.loads(s.daemon.get("/v1/changes/head", s.token(person))[1])["next"]
 
 
-ACTS = {"head_after_crash": head_after_crash, "crash": crash, "backend_killed": backend_killed, "lost_replies": lost_replies,
-        "migration": migration}
+ACTS = {"head_after_crash": head_after_crash, "crash": crash, "backend_killed": backend_killed, "stopped_backend": stopped_backend,
+        "lost_replies": lost_replies}

@@ -57,6 +57,8 @@ def database_on(cluster, address):
 
 
 def names(p):
+    """The database's name is not to be resolved, or only slowly, or wrongly: the
+    loop goes on, 503 within 5 s, and back by itself."""
     number = os.getpid() % 250 + 1
     resolver = Resolver(f"127.0.53.{number}", f"127.0.54.{number}")
     resolver.start()

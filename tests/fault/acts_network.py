@@ -38,7 +38,8 @@ def far_act(p, ns, conninfos, **more):
 
 
 def partition(p):
-    """Packets between daemon and database vanish: 503, and back by itself."""
+    """Packets between daemon and database vanish: 503 within 5 s, and back by
+    itself within 10."""
     with far_database(p) as (ns, conninfos), far_act(p, ns, conninfos) as s:
         for hook in ("input output", "input", "output"):
             time.sleep(3)

@@ -102,7 +102,8 @@ def photo_point(s, arm):
 
 
 def points(p):
-    """security 38"""
+    """security 38: the daemon ends at each named point, and the retry has one
+    effect, and one reply."""
     for name, effect in POINTS.items():
         armed(p, name, point(effect))
     for name in PHOTO_POINTS:

@@ -33,14 +33,14 @@ begin
 end $$"""
 
 
-def build(folder, file, changes):
-    """linlid from a copy of the sources with changes; its build folder."""
+def build(folder, file, changes=(), added=""):
+    """linlid from a copy of the sources: one file with changes, or a new one."""
     tree = pathlib.Path(folder) / "tree"
     for part in ("src", "include", "openapi", "sql"):
         shutil.copytree(harness.TOP / part, tree / part)
     shutil.copy(harness.TOP / "Makefile", tree)
     shutil.copytree(harness.BUILD, tree / "build" / harness.BUILD.name)
-    text = (tree / file).read_text()
+    text = added or (tree / file).read_text()
     for old, new in changes:
         assert text.count(old) == 1, f"{file} has changed: {old!r} is there {text.count(old)} times"
         text = text.replace(old, new)

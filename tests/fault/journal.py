@@ -387,6 +387,25 @@ def read_feed(folder, street):
     return [i for line in path.read_bytes().splitlines() for i in json.loads(line)["ids"]]
 
 
+def acknowledged(folder, begin, end_):
+    """(op, sent, …) of what was first said to be done between then and then."""
+    known, found = set(), []
+    for path in pathlib.Path(folder).glob("journal-*"):
+        sent = {}
+        for line in path.read_bytes().splitlines():
+            entry = json.loads(line)
+            if entry["e"] == "send":
+                sent[entry["n"]] = entry
+                continue
+            request = sent[entry["n"]]
+            name = (request["actor"], request["key"] or entry["n"])
+            if verdict(entry["status"], entry["code"]) == "yes" and name not in known:
+                known.add(name)
+                if begin < entry["at"] < end_:
+                    found.append((request["op"], round(entry["at"] - begin, 1), request["key"]))
+    return found
+
+
 def settle(address, tokens, folder, sample=100):
     """Sends again, with their keys, all requests of unknown outcome and some
     of known; writes what came to a journal of its own."""

@@ -63,6 +63,7 @@ class Programme:
         worst = f"{max(s.recoveries):.1f} s" if s and s.recoveries else "-"
         row(name, s.faults if s else "-", sum(s.counts.values()) if s else "-", *(tally.get(said, 0) for said in ("yes", "no", "unknown")), worst,
             ("ok" if not findings else "FAIL") + f" ({seconds:.0f} s)")
+        print("    " + " ".join(acts.ACTS[name].__doc__.split()))
         if findings and s and s.counts:
             print("    replies: " + ", ".join(f"{c} of {n}" for n, c in sorted(s.counts.items())))
         for note in s.notes if s else []:

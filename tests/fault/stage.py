@@ -4,6 +4,7 @@ the end everything heals, settles and is compared."""
 
 import collections
 import contextlib
+import ctypes
 import http.client
 import json
 import os
@@ -65,6 +66,37 @@ class DurableCluster(harness.Cluster):
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as s:
         return s.getsockname()[1]
+
+
+class Heir:
+    """A process whose parent has ended and left it to us."""
+
+    def __init__(self, pid):
+        self.pid, self.returncode = pid, None
+
+    def poll(self):
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+        return self.returncode
+
+    def wait(self, timeout=harness.WAIT):
+        end = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout)
+            time.sleep(0.02)
+        return self.returncode
+
+    def send_signal(self, sig):
+        if self.poll() is None:
+            os.kill(self.pid, sig)
+
+    def terminate(self):
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
 
 
 class Daemon:
@@ -147,6 +179,20 @@ class Daemon:
 
     def log_text(self):
         return "".join(log.read_text(errors="replace") for log in self.logs)
+
+    def take_over(self):
+        """SIGUSR2: what lies under the program's name now takes its place."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: the next one becomes ours
+        try:
+            self.process.send_signal(signal.SIGUSR2)
+            pid = int(harness.wait_for(lambda: re.search(r"as process (\d+)", self.log_text()),
+                                       "the next one").group(1))
+            code = self.process.wait(60)
+        finally:
+            libc.prctl(36, 0, 0, 0, 0)
+        self.process = Heir(pid)
+        return code
 
     def stop(self):
         if self.process.poll() is None:
