@@ -3,7 +3,9 @@
 # tests/fuzz/corpus and what earlier runs found (build/fuzz/corpus).
 #   sh tests/fuzz/run.sh SECONDS target …
 # What is worth keeping goes into the tree by
-#   build/fuzz/fuzz/T -merge=1 tests/fuzz/corpus/T build/fuzz/corpus/T
+#   build/fuzz/fuzz/T -set_cover_merge=1 -use_counters=0 -max_len=1000 \
+#     tests/fuzz/corpus/T build/fuzz/corpus/T
+# and what is left in build/fuzz/found as a unit test, too.
 set -eu
 seconds=$1
 shift
