@@ -34,7 +34,8 @@ OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out src/main.c,$(wildcard src/*.c src/do
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 EMBEDDED := $(wildcard sql/migrations/*.sql sql/queries/*.sql)
 
-.PHONY: all run check unit lint coverage bench fault fuzz deps clean format help install
+.PHONY: all run check unit lint coverage sweep valgrind analyze bench fault fuzz \
+	deps clean format help install
 .SECONDARY:
 
 all: $(B)/linlid $(B)/linlid-image
@@ -47,6 +48,9 @@ help:
 	@echo 'make deps     install what is missing   make format  clang-format the tree'
 	@echo 'make install  into PREFIX (/usr/local), below DESTDIR'
 	@echo 'make coverage how much of src/ the tests run, and what they do not'
+	@echo 'make sweep    fail every allocation of a start and of each kind of request'
+	@echo 'make valgrind unit tests and a session of each operation under memcheck'
+	@echo 'make analyze  gcc -fanalyzer, clang-tidy and cppcheck over src/'
 	@echo 'make bench    measure                   make clean   remove build/'
 	@echo 'make fault    kill, cut and fill everything under load (SECONDS=60 KILLS=100)'
 	@echo 'make fuzz     libFuzzer at all that reads bytes of others (FUZZ_SECONDS=600 TARGETS=...)'
@@ -64,7 +68,7 @@ check:
 	$(Q)$(MAKE) --no-print-directory -j SAN=1 all unit-build fuzz-build
 	$(Q)exec env LINLI_BUILD=build/san /usr/bin/python3 tests/check.py $(PARTS)
 
-unit-build: $(UNIT)
+unit-build: $(UNIT) $(B)/nomem.so
 unit lint:
 	$(Q)$(MAKE) --no-print-directory check PARTS=$@
 
@@ -74,6 +78,43 @@ coverage:
 	$(Q)find build/cov -name '*.gcda' -delete
 	$(Q)env LINLI_BUILD=build/cov /usr/bin/python3 tests/check.py unit sql http
 	$(Q)/usr/bin/python3 tests/coverage/report.py build/cov
+
+# Its short form is part of check. Not part of fault: it wants the sanitizers,
+# and says yes or no instead of measuring under load.
+sweep:
+	$(Q)sh .ci/deps check
+	$(Q)$(MAKE) --no-print-directory -j SAN=1 all unit-build
+	$(Q)exec env LINLI_BUILD=build/san LINLI_SWEEP=all \
+		/usr/bin/python3 -m pytest -v -p no:cacheprovider tests/test_memory.py
+
+# Without the sanitizers, which would not live with it. linlid-image is left out.
+MEMCHECKED := env LINLI_BUILD=build/rel LINLI_MEMCHECK='valgrind -q \
+	--error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
+	--errors-for-leak-kinds=definite --num-callers=30' /usr/bin/python3
+valgrind:
+	$(Q)sh .ci/deps prove
+	$(Q)$(MAKE) --no-print-directory -j all unit-build
+	$(Q)$(MEMCHECKED) tests/check.py unit
+	$(Q)$(MEMCHECKED) -m pytest -q -p no:cacheprovider tests/test_contract.py -k test_example_works
+
+# Too slow for every check, and clang-tidy brings a whole compiler.
+SOURCES := $(wildcard src/*.c src/domain/*.c src/image/*.c)
+ANALYZED := $(SOURCES:%.c=build/analyze/%.ok)
+VIPS := $(shell pkg-config --cflags vips 2>/dev/null | sed 's/-I/-isystem /g')
+analyze:
+	$(Q)sh .ci/deps prove
+	$(Q)$(MAKE) --no-print-directory -k -j $$(nproc) $(ANALYZED)
+	$(Q)cppcheck -q --std=c11 --error-exitcode=1 \
+		--enable=warning,style,performance,portability \
+		--suppressions-list=.cppcheck -D_GNU_SOURCE -Iinclude \
+		--include=/usr/include/x86_64-linux-gnu/sys/queue.h \
+		--include=/usr/include/jansson.h src
+
+build/analyze/%.ok: %.c .clang-tidy FORCE
+	@mkdir -p $(@D)
+	@echo "  LOOK $<"
+	$(Q)$(CC) $(CPPFLAGS) $(VIPS) -std=c11 -O2 $(WARN) -fanalyzer -c -o $@ $<
+	$(Q)clang-tidy --quiet $< -- $(CPPFLAGS) $(VIPS) -std=c11 2>/dev/null
 
 bench:
 	$(Q)sh .ci/deps bench
@@ -144,6 +185,11 @@ $(B)/unit/%: tests/unit/%.c $(B)/liblinli.a $(HOOK)
 	@mkdir -p $(@D)
 	@echo "  TEST $@"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(HOOK) $(B)/liblinli.a $(LDLIBS) -lcmocka
+
+$(B)/nomem.so: tests/fault/nomem.c
+	@mkdir -p $(@D)
+	@echo "  CC   $<"
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g $(WARN) -shared -fPIC -o $@ $<
 
 # The fuzz targets: by libFuzzer, or each over its corpus with replay.c. WRAPS
 # are what door.c stands in for: the wire, the database and the token's word.

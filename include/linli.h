@@ -7,6 +7,7 @@
 #include "encode.h"
 #include "image.h"
 #include "log.h"
+#include "memory.h"
 #include "metrics.h"
 #include "multipart.h"
 #include "offload.h"

@@ -14,6 +14,7 @@
 
 #include "arena.h"
 #include "cors.h"
+#include "memory.h"
 #include "proxy.h"
 
 struct config config;
@@ -131,7 +132,7 @@ setting_find(const char *name)
 	for (size_t i = 0; i < COUNT; i++)
 		if (strcmp(settings[i].name, name) == 0)
 			return &settings[i];
-	return NULL;
+	abort(); /* libconfuse asks about those it got from here */
 }
 
 static bool
@@ -219,7 +220,7 @@ config_parse(cfg_t *cfg, const char *path)
 			fclose(file);
 		return false;
 	}
-	cfg->filename = strdup(path);
+	cfg->filename = xstrdup(path);
 	fine = cfg_parse_fp(cfg, file) == CFG_SUCCESS;
 	fclose(file);
 	return fine;
@@ -241,9 +242,13 @@ config_take(cfg_t *cfg, const struct setting *s)
 static bool
 config_read(const char *path, bool live_only)
 {
-	cfg_t *cfg = config_open();
-	bool fine = !path || config_parse(cfg, path);
+	cfg_t *cfg;
+	bool fine;
 
+	errno = 0;
+	cfg = config_open();
+	fine = !path || config_parse(cfg, path);
+	memory_check();
 	for (size_t i = 0; fine && i < COUNT; i++)
 		if (!live_only || settings[i].live)
 			config_take(cfg, &settings[i]);

@@ -6,10 +6,12 @@
  */
 #include "db_internal.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "fault.h"
 #include "log.h"
+#include "memory.h"
 #include "text.h"
 
 static bool
@@ -173,6 +175,13 @@ is_transaction_control(const char *tag)
 	return false;
 }
 
+/* Not the server's verdict: it may have committed. */
+static bool
+is_libpq_own(const PGresult *error)
+{
+	return !PQresultErrorField(error, PG_DIAG_SQLSTATE);
+}
+
 static bool
 take_result(struct db_conn *c, PGresult *r)
 {
@@ -189,6 +198,10 @@ take_result(struct db_conn *c, PGresult *r)
 		c->seen++;
 		return true;
 	case PGRES_FATAL_ERROR:
+		if (is_libpq_own(r)) {
+			PQclear(r);
+			return false;
+		}
 		keep_error(c, r);
 		return true;
 	case PGRES_PIPELINE_ABORTED:
@@ -203,13 +216,26 @@ take_result(struct db_conn *c, PGresult *r)
 	}
 }
 
+/* Parses what has come. libpq skips what it has no memory for, a row or the
+ * hint of an error, and goes on. */
+static bool
+is_busy(PGconn *pg)
+{
+	bool busy;
+
+	errno = 0;
+	busy = PQisBusy(pg);
+	memory_check();
+	return busy;
+}
+
 void
 db_pipe_read(struct db_conn *c)
 {
 	int nulls = 0; /* one ends each statement's results; two: no more */
 
-	/* PQisBusy() first: it also parses what comes unasked when idle. */
-	while (!PQisBusy(c->pg) && c->count > 0 && !c->broken && nulls < 2) {
+	/* is_busy() first: it also parses what comes unasked when idle. */
+	while (!is_busy(c->pg) && c->count > 0 && !c->broken && nulls < 2) {
 		PGresult *r = PQgetResult(c->pg);
 
 		nulls = r ? 0 : nulls + 1;

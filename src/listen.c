@@ -54,19 +54,24 @@ bind_patiently(int fd, const struct sockaddr *sa, socklen_t len,
 static void
 name_socket(struct listener *l)
 {
-	struct sockaddr_storage sa;
+	struct sockaddr_storage sa = { 0 };
 	socklen_t len = sizeof(sa);
 	char host[64], port[8];
+	int wrong;
 
-	getsockname(l->fd, (struct sockaddr *)&sa, &len);
+	if (getsockname(l->fd, (struct sockaddr *)&sa, &len) != 0)
+		die("getsockname: %s", strerror(errno));
 	if (sa.ss_family == AF_UNIX) {
 		snprintf(l->url, sizeof(l->url), "unix:%.*s",
 			 (int)(len - offsetof(struct sockaddr_un, sun_path)),
 			 ((struct sockaddr_un *)&sa)->sun_path);
 		return;
 	}
-	getnameinfo((struct sockaddr *)&sa, len, host, sizeof(host), port,
-		    sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
+	wrong = getnameinfo((struct sockaddr *)&sa, len, host, sizeof(host),
+			    port, sizeof(port),
+			    NI_NUMERICHOST | NI_NUMERICSERV);
+	if (wrong)
+		die("getnameinfo: %s", gai_strerror(wrong));
 	snprintf(l->url, sizeof(l->url),
 		 sa.ss_family == AF_INET6 ? "%s://[%s]:%s" : "%s://%s:%s",
 		 tls_on() ? "https" : "http", host, port);

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "arena.h"
 #include "text.h"
 
 #define LINE_MAX_ 4096
@@ -91,11 +92,9 @@ void
 log_raw(const char *json, size_t len)
 {
 	char small[LINE_MAX_ + 1];
-	char *line = len < sizeof(small) ? small : malloc(len + 1);
+	char *line = len < sizeof(small) ? small : xmalloc(len + 1);
 	ssize_t done;
 
-	if (!line)
-		abort();
 	memcpy(line, json, len);
 	line[len] = '\n';
 	/* A full or closed log must not stop the service. */

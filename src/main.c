@@ -10,6 +10,7 @@
 #include "cli.h"
 #include "config.h"
 #include "log.h"
+#include "memory.h"
 #include "seal.h"
 #include "supervise.h"
 #include "tls.h"
@@ -196,6 +197,7 @@ main(int argc, char **argv)
 {
 	const char *path = take_config(&argc, argv);
 
+	memory_open();
 	/* Keys and tokens pass through: no core dumps, no ptrace. */
 	prctl(PR_SET_DUMPABLE, 0);
 	if (argc > 1 && wants_help(argv[1]))

@@ -182,7 +182,7 @@ static bool
 statement(PGconn *pg, const struct embedded *file, const char *s,
 	  const char *stop)
 {
-	char *sql = strndup(s, (size_t)(stop - s));
+	char *sql = xprintf("%.*s", (int)(stop - s), s);
 	PGresult *res = PQexecParams(pg, sql, 0, NULL, NULL, NULL, NULL, 0);
 	ExecStatusType status = PQresultStatus(res);
 	const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);

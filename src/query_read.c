@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "db.h"
+#include "memory.h"
 #include "query_internal.h"
 #include "sqltext.h"
 
@@ -211,7 +212,7 @@ read_statement(struct reader *r, const char *s, const char *end)
 	fputs(comment, out);
 	free(comment);
 	ok = copy_statement(r, &st, s, end, out);
-	fclose(out);
+	memory_stream_end(out);
 	if (ok && st.bind_count > MAX_BINDS)
 		ok = fault_at(r, s, "more than %d names", MAX_BINDS);
 	st.sql = text;

@@ -9,6 +9,7 @@
 
 #include "db.h"
 #include "encode.h"
+#include "memory.h"
 #include "query_internal.h"
 #include "request.h"
 
@@ -169,7 +170,7 @@ add_replay(struct query *q, const PGresult *columns)
 	fputs(") where i.street_id = core.street() and i.actor_id = "
 	      "core.actor() and i.key = $1::text and i.created_at > core.now() "
 	      "- interval '24 hours'", out);
-	fclose(out);
+	memory_stream_end(out);
 	free(comment);
 	q->replay_sql = text;
 	name = xprintf("%s_replay", q->name);

@@ -187,18 +187,22 @@ schema_pattern_match(const pcre2_code *code, const char *text, size_t n)
 {
 	static _Thread_local pcre2_match_context *limits;
 	static _Thread_local pcre2_match_data *data;
+	pcre2_jit_stack *stack;
+	int found;
 
 	if (!data) {
 		limits = pcre2_match_context_create(NULL);
 		data = pcre2_match_data_create(1, NULL);
-		if (!limits || !data)
+		stack = pcre2_jit_stack_create(32 * 1024, 512 * 1024, NULL);
+		if (!limits || !data || !stack)
 			abort();
 		pcre2_set_match_limit(limits, MATCH_STEPS);
 		pcre2_set_depth_limit(limits, MATCH_STEPS);
 		pcre2_set_heap_limit(limits, 16 * 1024); /* KiB */
-		pcre2_jit_stack_assign(
-			limits, NULL,
-			pcre2_jit_stack_create(32 * 1024, 512 * 1024, NULL));
+		pcre2_jit_stack_assign(limits, NULL, stack);
 	}
-	return pcre2_match(code, (PCRE2_SPTR)text, n, 0, 0, data, limits) >= 0;
+	found = pcre2_match(code, (PCRE2_SPTR)text, n, 0, 0, data, limits);
+	if (found == PCRE2_ERROR_NOMEMORY)
+		abort();
+	return found >= 0;
 }

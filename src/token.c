@@ -6,6 +6,7 @@
  */
 #include "token.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <jwt.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "arena.h"
 #include "contract.h"
 #include "keys.h"
+#include "memory.h"
 #include "text.h"
 
 #define TOKEN_MAX 4096
@@ -115,9 +117,12 @@ signature_good(const char *token, size_t len, const struct key *key)
 	bool good;
 
 	memcpy(text, token, len);
+	errno = 0;
 	good = jwt_decode(&jwt, text, (const unsigned char *)key->public_pem,
 			  (int)strlen(key->public_pem)) == 0 &&
 	       jwt && jwt_get_alg(jwt) == JWT_ALG_ES256;
+	if (!good)
+		memory_check();
 	jwt_free(jwt);
 	free(text);
 	return good;
@@ -245,8 +250,11 @@ token_sign(const struct claims *c, const char *issuer, const char *audience)
 	jwt_t *jwt = NULL;
 	char *token = NULL;
 
-	if (!key || jwt_new(&jwt))
+	if (!key)
 		return NULL;
+	errno = 0;
+	if (jwt_new(&jwt) != 0)
+		abort();
 	if (!jwt_set_alg(jwt, JWT_ALG_ES256,
 			 (const unsigned char *)key->private_pem,
 			 (int)strlen(key->private_pem)) &&
@@ -261,6 +269,8 @@ token_sign(const struct claims *c, const char *issuer, const char *audience)
 	    !jwt_add_grant_int(jwt, "iat", (long)c->iat) &&
 	    !jwt_add_grant_int(jwt, "exp", (long)c->exp))
 		token = jwt_encode_str(jwt);
+	if (!token)
+		memory_check();
 	jwt_free(jwt);
 	return token;
 }

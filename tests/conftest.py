@@ -29,12 +29,12 @@ def spec():
 class World:
     """A database, its daemon, and everybody's client."""
 
-    def __init__(self, site, spec, folder, **settings):
+    def __init__(self, site, spec, folder, env=None, **settings):
         self.site, self.spec = site, spec
         self.database = site.cluster.fresh()
         self.settings = harness.Settings(folder, site.cluster, self.database, site.keys, **settings)
         self.folder = folder
-        self.server = harness.Server(self.settings, folder / "log")
+        self.server = harness.Server(self.settings, folder / "log", env)
 
     def sql(self, text, *args):
         return self.site.cluster.execute(self.database, text, *args)

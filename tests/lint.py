@@ -233,10 +233,18 @@ def security_has_tests():
             + [f"{', '.join(named[n])}: security {n} is not in tests/security.json" for n in named if n not in wanted])
 
 
+def memory_is_checked():
+    """Memory comes from arena.h, whose functions never give NULL."""
+    asks = re.compile(r"\b(?:malloc|calloc|realloc|strdup|strndup|v?asprintf)\(")
+    return [f"{at}: {line.strip()}" for at, line in lines("src/*.c", "src/domain/*.c")
+            if asks.search(line) and not line.startswith(" *")
+            and not at.startswith(("src/arena.c", "src/memory.c"))]
+
+
 def main():
     for check in (domain_sees_only_linli_h, problem_codes, settings_documented, contract_style,
                   properties_described, inputs_bounded, sizes, long_lines, top_level, only_bound_sql,
-                  security_has_tests):
+                  security_has_tests, memory_is_checked):
         report(check.__name__, check())
     return 1 if failures else 0
 

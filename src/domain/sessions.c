@@ -7,6 +7,7 @@
  * leaves this process, because passwords never reach the database, and
  * because argon2id takes tens of milliseconds and 64 MiB: a thread's work.
  */
+#include <errno.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,8 +108,11 @@ verify_work(void *arg_)
 {
 	struct login *l = arg_;
 
+	errno = 0;
 	l->good = crypto_pwhash_str_verify(l->hash, l->password,
 					   strlen(l->password)) == 0;
+	if (!l->good)
+		memory_check();
 }
 
 static void

@@ -1,0 +1,512 @@
+"""Memory runs out: one allocation after the other fails, our code's or a
+library's, over a start and over a request of each kind. Whoever is refused
+memory may end by abort(); nobody may crash in another way, lie, or lose or
+double a write. A short form here, `make sweep` (LINLI_SWEEP=all) tries all."""
+
+import contextlib
+import gzip
+import json
+import mmap
+import os
+import re
+import signal
+import socket
+import ssl
+import struct
+import subprocess
+import types
+import uuid
+
+import pytest
+
+import conftest
+import harness
+import raw
+import samples
+import test_tls
+
+ALL = os.environ.get("LINLI_SWEEP") == "all"
+WORKERS = 6     # one that died young is started again with a pause
+EVERY = -1      # as a process: each
+NEVER = 1 << 60
+
+# As struct control in fault/nomem.c: at, places, on, seen, failed; then pids.
+HEAD, PIDS, SIZE = struct.Struct("5q"), 16, 8 * (5 + 16 + (1 << 16))
+
+
+class Control:
+    """Which allocation of which processes fails, and what came of it."""
+
+    def __init__(self, folder):
+        self.path = folder / "nomem"
+        self.path.write_bytes(bytes(SIZE))
+        with open(self.path, "r+b") as f:
+            self.map = mmap.mmap(f.fileno(), SIZE)
+        self.env = {"LD_PRELOAD": str(harness.BUILD / "nomem.so"), "NOMEM": str(self.path),
+                    "ASAN_OPTIONS": "verify_asan_link_order=0"}
+
+    def arm(self, at, pids, places=0):
+        self.disarm()
+        struct.pack_into(f"{PIDS}q", self.map, HEAD.size, *(list(pids) + [0] * PIDS)[:PIDS])
+        struct.pack_into("4q", self.map, 8, places, 0, 0, 0)
+        struct.pack_into("q", self.map, 0, at)
+
+    def disarm(self):
+        """How many allocations there were, and whether one failed."""
+        struct.pack_into("q", self.map, 0, 0)
+        _, _, _, seen, failed = HEAD.unpack_from(self.map)
+        return seen, failed > 0
+
+
+def word():
+    """Letters only: in a title digits may look like a phone's, and be masked."""
+    return uuid.uuid4().hex.translate(str.maketrans("0123456789", "ghijklmnop"))
+
+
+def some(total, count):
+    """count numbers of 1 … total, evenly."""
+    return sorted({1 + i * (total - 1) // max(1, count - 1) for i in range(count)})
+
+
+# A start ----------------------------------------------------------------------------
+
+class Start:
+    """linlid check or serve with one call stack's first allocation refused."""
+
+    def __init__(self, site, folder):
+        self.folder, self.database = folder, site.cluster.fresh()
+        tls = test_tls.certify(folder / "tls")
+        self.settings = harness.Settings(folder, site.cluster, self.database, site.keys, workers=1,
+                                         metrics_listen="127.0.0.1:0", **tls)
+
+    def run(self, command, at):
+        """(seen, failed, exit code, whether it came up, what it said)"""
+        control = Control(self.folder)
+        control.arm(at, [EVERY], places=1)
+        log = self.folder / "said"
+        with open(log, "wb") as out:
+            process = subprocess.Popen([str(harness.LINLID), command], stdin=subprocess.DEVNULL,
+                                       stdout=out, stderr=out, start_new_session=True,
+                                       env={**os.environ, "LINLI_CONFIG": str(self.settings.path), **control.env})
+        up = False
+        try:
+            def settled():
+                nonlocal up
+                up = b'"event":"ready"' in log.read_bytes()
+                return up or process.poll() is not None
+            harness.wait_for(settled, f"{command} to start or to end, {at} failing")
+            seen, failed = control.disarm()
+            if process.poll() is None:
+                process.terminate()
+            process.wait(harness.WAIT)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        return seen, failed, process.returncode, up, log.read_text(errors="replace")
+
+
+def judge_start(command, at, failed, code, up, said):
+    where = f"{command}, place {at}: {'up, ' if up else ''}exit {code}\n{said[-3000:]}"
+    assert "Sanitizer" not in said and "runtime error" not in said, where
+    assert code in (0, 1, -signal.SIGABRT), where
+    assert all(m == "6" for m in re.findall(r"child_died.*?signal (\d+)", said)), where
+    if not up and command == "serve" or code == 1:
+        assert code != 0 and (said.strip() or code == -signal.SIGABRT), where
+    if not failed:
+        assert code == 0, where
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_start(site, tmp_path, command):
+    """security 51: it comes up, ends with a message, or aborts."""
+    start = Start(site, tmp_path)
+    total, failed, code, up, said = start.run(command, NEVER)
+    judge_start(command, 0, failed, code, up, said)
+    assert total > 100, "the allocations are not counted"
+    refused = 0
+    for at in range(1, total + 1) if ALL else some(total, 12):
+        _, failed, code, up, said = start.run(command, at)
+        judge_start(command, at, failed, code, up, said)
+        refused += failed
+    assert refused > 0
+    site.cluster.drop(start.database)
+
+
+# A request --------------------------------------------------------------------------
+
+class Short(conftest.World):
+    """A daemon whose workers, or whose job process, can be refused memory."""
+
+    def __init__(self, site, spec, folder, **settings):
+        self.control = Control(folder)
+        super().__init__(site, spec, folder, env=self.control.env, workers=WORKERS,
+                         metrics_listen=f"unix:{folder}/m", cors_origins="https://page.example", **settings)
+        self.read, self.ready = 0, set()
+
+    def news(self):
+        """What the daemon has said since; and who of its workers has a database."""
+        with open(self.server.log, "rb") as log:
+            log.seek(self.read)
+            text = log.read()
+        text = text[:text.rfind(b"\n") + 1]
+        self.read += len(text)
+        for line in text.splitlines():
+            if b'"database_ready"' in line:
+                self.ready.add(json.loads(line)["pid"])
+        return text.decode(errors="replace")
+
+    def judge(self, where):
+        said = self.news()
+        assert "Sanitizer" not in said and "runtime error" not in said, f"{where}\n{said}"
+        for died in re.findall(r"child_died.*", said):
+            assert "signal 6" in died, f"{where}\n{said}"
+        assert self.server.process.poll() is None, f"{where}: the supervisor ended\n{said}"
+
+    def able(self):
+        """Pids of the living workers that have a database."""
+        self.news()
+        return list(self.ready & set(self.server.children()))
+
+
+class Seen:
+    """A reply as contract.check_reply wants it, with its packing undone."""
+
+    def __init__(self, reply, sent):
+        self.request = types.SimpleNamespace(headers=sent)
+        self.status_code, self.headers = reply.status, dict(reply.headers)
+        self.content = gzip.decompress(reply.body) if self.headers.get("Content-Encoding") == "gzip" else reply.body
+
+    @property
+    def text(self):
+        return self.content.decode(errors="replace")
+
+    def json(self):
+        return json.loads(self.content)
+
+
+class Kind:
+    """A request of some kind, and what shows that its effect is there once."""
+    process, method, path, status, body = "worker", "GET", "", 200, b""
+
+    def __init__(self, world):
+        self.world, self.first = world, None
+
+    def headers(self):
+        return self.as_("resident")
+
+    def as_(self, name, **more):
+        return {"Authorization": "Bearer " + self.world.site.tokens[name], **more}
+
+    def pids(self):
+        if self.process == "job":
+            return [p for p in [self.world.server.pid("job")] if p]
+        return self.world.able()
+
+    def connect(self):
+        return raw.Connection(self.world.server.url)
+
+    def renew(self):
+        """Before each round: what must not be the round before's."""
+
+    def send(self):
+        """Its reply; None when the connection ended before the whole of it."""
+        try:
+            with self.connect() as c:
+                try:
+                    sent = self.headers()
+                    reply = c.request(self.method, self.path, sent, self.body)
+                except AssertionError:  # the end, in the middle of a reply
+                    return None
+                return reply and Seen(reply, sent)
+        except (ConnectionError, ssl.SSLError):
+            return None
+
+    def good(self, reply, where):
+        """Right, or 503, or none; true when it is right."""
+        if reply is None:
+            return False
+        self.world.spec.check_reply(self.method, self.path, reply)
+        if reply.status_code == 503 and self.status != 503:
+            return False
+        assert reply.status_code == self.status, f"{where}: {reply.status_code} {reply.text}"
+        shape = self.shape(reply)
+        self.first = self.first or shape
+        assert shape == self.first, f"{where}: {shape}, not {self.first}"
+        return True
+
+    def shape(self, reply):
+        """What is the same in every good reply."""
+        return sorted(reply.headers.keys() - {"Date"}), reply.json().keys() if reply.content[:1] == b"{" else None
+
+    def effect(self, right, where):
+        """After each round, what it did is as the reply said, and once."""
+
+
+class Me(Kind):
+    path = "/v1/me"
+
+    def shape(self, reply):
+        return super().shape(reply), reply.content
+
+
+class GetOne(Me):
+    def __init__(self, world):
+        super().__init__(world)
+        self.path = "/v1/tickets/" + samples.ticket(world)
+
+
+class List(Me):
+    def __init__(self, world):
+        super().__init__(world)
+        for _ in range(4):
+            samples.ticket(world)
+        self.path = "/v1/tickets?limit=2"
+
+    def headers(self):
+        return self.as_("resident", **{"If-None-Match": '"x"'})
+
+
+class Packed(List):
+    def headers(self):
+        return self.as_("resident", **{"Accept-Encoding": "gzip"})
+
+
+class Spec(Me):
+    """Packed once and kept."""
+    path = "/openapi.json"
+
+    def headers(self):
+        return {"Accept-Encoding": "gzip"}
+
+
+class Create(Kind):
+    method, path, status, key = "POST", "/v1/tickets", 201, ""
+
+    def renew(self):
+        self.key = word()
+        self.body = json.dumps({**samples.TICKET, "title": self.key}).encode()
+
+    def headers(self):
+        return self.as_("resident", **{"Content-Type": "application/json", "Idempotency-Key": self.key})
+
+    def good(self, reply, where):
+        right = super().good(reply, where)
+        assert not right or reply.json()["title"] == self.key, f"{where}: {reply.text}, not {self.key}"
+        return right
+
+    def effect(self, right, where):
+        query = f"select count(*) from ticket.ticket where title = '{self.key}'"
+        assert self.world.sql(query)[0][0] in ([1] if right else [0, 1]), where
+        harness.wait_for(lambda: self.good(self.send(), where), f"the same again after {where}")
+        assert self.world.sql(query)[0][0] == 1, where
+
+
+class Replay(Create):
+    """The second time with the same key."""
+
+    def renew(self):
+        super().renew()
+        harness.wait_for(lambda: self.good(self.send(), "first"), "the first of two")
+
+
+class Refused(Kind):
+    """A body that the contract does not take."""
+    method, path, status = "POST", "/v1/tickets", 422
+    body = json.dumps({**samples.TICKET, "category": 5, "phone": "1"}).encode()
+
+    def headers(self):
+        return self.as_("resident", **{"Content-Type": "application/json", "Idempotency-Key": "refused"})
+
+
+class Upload(Kind):
+    method, path, status = "POST", "/v1/photos", 201
+
+    def renew(self):
+        self.world.sql("delete from ticket.photo where ticket_id is null")
+        self.body, self.media = samples.upload_body(samples.png(16, 16, os.urandom(3)))
+
+    def headers(self):
+        return self.as_("resident", **{"Content-Type": self.media})
+
+    def good(self, reply, where):
+        right = super().good(reply, where)
+        if right:
+            assert self.world.sql("select count(*) from ticket.photo where id = %s", reply.json()["id"]) == [(1,)]
+        return right
+
+
+class Download(Me):
+    def __init__(self, world):
+        super().__init__(world)
+        picture = samples.photo(world, "resident")
+        self.path = f"/v1/tickets/{samples.ticket(world, photo_ids=[picture])}/photos/{picture}"
+
+
+class Login(Kind):
+    method, path, status = "POST", "/v1/sessions", 201
+    body = b'{"login": "resident", "password": "linli-demo"}'
+
+    def headers(self):
+        return {"Content-Type": "application/json"}
+
+    def good(self, reply, where):
+        right = super().good(reply, where)
+        if right:
+            token = reply.json()["access_token"]
+            harness.wait_for(lambda: harness.Client(self.world.server.url, token).get("/v1/me").status_code == 200,
+                             f"the new token after {where}")
+        return right
+
+
+class WrongPassword(Login):
+    status = 401
+    body = b'{"login": "resident", "password": "linli-dem0"}'
+
+    def good(self, reply, where):
+        return Kind.good(self, reply, where)
+
+
+class Feed(Kind):
+    path = "/v1/changes?limit=3"
+
+
+class Update(Kind):
+    method, status, etag = "PUT", 200, ""
+
+    def __init__(self, world):
+        super().__init__(world)
+        self.path = "/v1/tickets/" + samples.ticket(world)
+
+    def renew(self):
+        self.body = json.dumps({**samples.TICKET, "title": word()}).encode()
+        self.etag = harness.wait_for(lambda: harness.Client(
+            self.world.server.url, self.world.site.tokens["resident"]).get(self.path).headers.get("ETag"), "ETag")
+
+    def headers(self):
+        return self.as_("resident", **{"Content-Type": "application/json", "If-Match": self.etag})
+
+    def effect(self, right, where):
+        if right:
+            assert self.world.sql("select count(*) from ticket.ticket where title = %s",
+                                  json.loads(self.body)["title"]) == [(1,)], where
+
+
+class Missing(Me):
+    path, status = "/v1/nothing/here", 404
+
+    def shape(self, reply):
+        return Kind.shape(self, reply)
+
+
+class Preflight(Me):
+    method, path, status = "OPTIONS", "/v1/tickets", 204
+
+    def headers(self):
+        return {"Origin": "https://page.example", "Access-Control-Request-Method": "POST"}
+
+
+class BadFraming(Missing):
+    """What the guard answers itself."""
+    method, path, status = "POST", "/v1/tickets", 400
+
+    def headers(self):
+        return {"Transfer-Encoding": "chunked"}
+
+
+class Numbers(Kind):
+    """Prometheus, of the job process."""
+    process, path = "job", "/metrics"
+
+    def connect(self):
+        return UnixConnection(self.world.settings.values["metrics_listen"])
+
+    def good(self, reply, where):
+        if reply is None or reply.status_code == 503:
+            return False
+        assert reply.status_code == 200 and reply.text.endswith("\n"), f"{where}: {reply.status_code} {reply.text}"
+        names = set(re.findall(r"^# TYPE (\S+)", reply.text, re.M))
+        self.first = self.first or names
+        assert names == self.first, f"{where}: without {self.first - names}"
+        return True
+
+
+class UnixConnection(raw.Connection):
+    def __init__(self, where):
+        self.host, self.data = "x", b""
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(20)
+        self.socket.connect(where.removeprefix("unix:"))
+
+
+class Tls(Kind):
+    """From the handshake on."""
+    path = "/v1/me"
+
+    def connect(self):
+        return test_tls.Secure(self.world)
+
+
+KINDS = {k.__name__: k for k in (Me, GetOne, List, Packed, Spec, Create, Replay, Refused, Upload, Download, Login,
+                                 WrongPassword, Feed, Update, Missing, Preflight, BadFraming, Numbers)}
+
+
+@pytest.fixture(scope="module")
+def short(site, spec, tmp_path_factory):
+    made = Short(site, spec, tmp_path_factory.mktemp("short"))
+    yield made
+    made.close()
+
+
+def round_(kind, at):
+    """One request with its at-th allocation refused: (how many there were,
+    whether one was refused, whether the reply was right)."""
+    world, where = kind.world, f"{type(kind).__name__}, allocation {at}"
+    kind.renew()
+    pids = harness.wait_for(kind.pids, f"a process before {where}")
+    world.control.arm(at, pids)
+    reply = kind.send()
+    seen, failed = world.control.disarm()
+    right = kind.good(reply, where)
+    kind.effect(right, where)
+    world.judge(where)
+    return seen, failed, right
+
+
+def untouched(kind):
+    """How many allocations a good one takes."""
+    for _ in range(100):
+        seen, _, right = round_(kind, NEVER)
+        if right and seen:  # none: by a worker that was just started
+            return seen
+    raise AssertionError("never a good reply")
+
+
+def sweep(kind):
+    untouched(kind)
+    total = untouched(kind)
+    refused = 0
+    for at in range(1, 1 << 20) if ALL else some(total, 6):
+        for _ in range(20):   # a worker without a database counts nothing
+            _, failed, right = round_(kind, at)
+            if failed or right:
+                break
+        refused += failed
+        if not failed and at > total:
+            break
+    assert refused > 0
+    untouched(kind)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_request(short, name):
+    """security 51: the right reply, a 503, or none; and each write once."""
+    sweep(KINDS[name](short))
+
+
+def test_handshake(site, spec, tmp_path):
+    world = Short(site, spec, tmp_path, **test_tls.certify(tmp_path / "tls"))
+    try:
+        sweep(Tls(world))
+    finally:
+        world.close()
