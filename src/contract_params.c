@@ -15,7 +15,7 @@ bind_name(struct arena *a, const char *name)
 	char *bind = arena_strdup(a, name);
 
 	for (char *c = bind; *c; c++) {
-		*c = *c == '-' ? '_' : (char)tolower((unsigned char)*c);
+		*c = (char)(*c == '-' ? '_' : tolower((unsigned char)*c));
 		if (!islower((unsigned char)*c) && *c != '_' &&
 		    !(isdigit((unsigned char)*c) && c != bind))
 			return NULL;

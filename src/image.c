@@ -26,6 +26,7 @@
 #include "log.h"
 
 #define PROGRAM "linlid-image"
+#define SIDE_MAX 65535
 #define TIMEOUT_MS (15 * 1000)
 /* The program's descriptors: standard output says "width height". */
 enum { OUT = 1, ERR = 2, IN = 3, PHOTO = 4, THUMB = 5, COUNT = 6 };
@@ -137,14 +138,15 @@ spawn(const int fds[COUNT], long max_pixels)
 	return -1;
 }
 
-/* Its exit code; -1 when it was killed, by us after TIMEOUT_MS or another. */
+/* Its exit code; -1 when it was killed, by us after TIMEOUT_MS or another.
+ * Out of descriptors, its own limit of processor time has to do. */
 static int
 wait_for(pid_t pid)
 {
 	int fd = pidfd_open(pid, 0), status = 0;
 	struct pollfd ended = {.fd = fd, .events = POLLIN};
 
-	if (fd < 0 || poll(&ended, 1, TIMEOUT_MS) <= 0)
+	if (fd >= 0 && poll(&ended, 1, TIMEOUT_MS) <= 0)
 		kill(pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
@@ -170,6 +172,19 @@ read_file(int fd, size_t *len)
 	return NULL;
 }
 
+/* Of a program that reads what strangers sent: only what a size can be. */
+static bool
+read_size(const char *text, struct image *out)
+{
+	char *end;
+	long width = strtol(text, &end, 10), height = strtol(end, NULL, 10);
+
+	out->width = (int)width;
+	out->height = (int)height;
+	return width > 0 && width <= SIDE_MAX && height > 0 &&
+	       height <= SIDE_MAX;
+}
+
 static bool
 read_results(const int fds[COUNT], struct image *out)
 {
@@ -180,7 +195,7 @@ read_results(const int fds[COUNT], struct image *out)
 	out->photo = read_file(fds[PHOTO], &out->photo_len);
 	out->thumb = read_file(fds[THUMB], &out->thumb_len);
 	done = size && out->photo && out->thumb &&
-	       sscanf(size, "%d %d", &out->width, &out->height) == 2;
+	       read_size(size, out);
 	free(size);
 	return done;
 }

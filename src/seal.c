@@ -40,7 +40,7 @@ seal_load(const char *path, char **why)
 	close(dir);
 	if (key && len != crypto_kdf_KEYBYTES)
 		*why = xprintf(KEY_FILE ": not %d bytes", crypto_kdf_KEYBYTES);
-	if (!*why) {
+	if (key && !*why) {
 		crypto_kdf_derive_from_key(sealing_key, sizeof(sealing_key),
 					   FOR_SEALING, "linliPII", key);
 		crypto_kdf_derive_from_key(index_key, sizeof(index_key),

@@ -17,11 +17,9 @@ skip_quoted(const char *s, const char *end, bool backslash)
 	char quote = *s++;
 
 	for (; s < end; s++) {
-		if (backslash && *s == '\\')
-			s++;
-		else if (*s == quote && (s + 1 == end || s[1] != quote))
+		if (*s == quote && (s + 1 == end || s[1] != quote))
 			return s + 1;
-		else if (*s == quote)
+		if (*s == quote || (backslash && *s == '\\'))
 			s++;
 	}
 	return NULL;

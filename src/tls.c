@@ -116,7 +116,7 @@ choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *len,
 
 	(void)ssl;
 	(void)arg;
-	return SSL_select_next_proto((unsigned char **)(uintptr_t)out, len,
+	return SSL_select_next_proto((unsigned char **)out, len,
 				     ours, sizeof(ours) - 1, offered,
 				     offered_len) == OPENSSL_NPN_NEGOTIATED ?
 		       SSL_TLSEXT_ERR_OK :

@@ -49,7 +49,7 @@ def unit(count, site):
     site.cluster.execute("postgres", "create database unit")
     for source in sorted((tests / "unit").glob("test_*.c")):
         program = harness.BUILD / "unit" / source.stem
-        code, out = run([str(program)], PGTEST=site.cluster.superuser("unit"))
+        code, out = run([*harness.MEMCHECK, str(program)], PGTEST=site.cluster.superuser("unit"))
         # cmocka: "[  PASSED  ] 12 test(s)." and "[  FAILED  ] 1 test(s), …"
         passed = sum(map(int, re.findall(r"\[  PASSED  \] (\d+) test", out)))
         failed = sum(map(int, re.findall(r"\[  FAILED  \] (\d+) test", out)))

@@ -257,7 +257,7 @@ convert(const struct bytes *in, bool profiled, struct bytes *photo,
 static int
 run(int argc, char **argv)
 {
-	struct bytes in = {0}, photo = {0}, thumb = {0};
+	static struct bytes in, photo, thumb;
 	int fds[3], width, height, code;
 	long max_pixels;
 	bool profiled;
