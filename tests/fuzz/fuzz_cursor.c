@@ -158,6 +158,7 @@ check_code(const uint8_t *s, size_t n)
 	must(len == n && memcmp(text, s, n) == 0);
 }
 
+/* security 51 */
 int
 LLVMFuzzerTestOneInput(const uint8_t *s, size_t n)
 {

@@ -199,6 +199,7 @@ check_lists(struct arena *a, const char *list, const char *word)
 		must(!strchr(list, '*') && !cors_listed(list, "null"));
 }
 
+/* security 51 */
 int
 LLVMFuzzerTestOneInput(const uint8_t *s, size_t n)
 {

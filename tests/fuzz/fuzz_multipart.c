@@ -154,6 +154,7 @@ check_made(struct arena *a, const uint8_t *s, size_t n)
 	must(f.parts[0].len == n && memcmp(f.parts[0].bytes, s, n) == 0);
 }
 
+/* security 51 */
 int
 LLVMFuzzerTestOneInput(const uint8_t *s, size_t n)
 {

@@ -105,6 +105,7 @@ check_answer(void)
 	must(d.status < 400 || !d.reply || d.code || d.status == 503);
 }
 
+/* security 51 */
 int
 LLVMFuzzerTestOneInput(const uint8_t *s, size_t n)
 {

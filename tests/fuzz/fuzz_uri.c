@@ -103,6 +103,7 @@ check_made(struct arena *a, const char *text)
 	must(u.param_count == 1 && strcmp(u.params[0].value, text) == 0);
 }
 
+/* security 51 */
 int
 LLVMFuzzerTestOneInput(const uint8_t *s, size_t n)
 {
