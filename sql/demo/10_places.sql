@@ -102,6 +102,45 @@ join (select d.*, row_number() over (partition by street, community, general ord
 	from demo_micro d) m on m.street = c.street and m.community = c.serial
 cross join lateral (select c.street || '/' || c.serial || '/' || m.general || '/') p (path);
 
+-- A map: each community a rectangle around its real place, its general grids in
+-- rows from north to south, their micro-grids side by side from west to east.
+create temp table demo_map on commit drop as
+with box as (
+	select c.street, c.serial, c.lon - k * 0.00475 as west, c.lat + k * 0.004 as north,
+		k * 0.0095 as width, k * 0.008 as height, g.n as generals, ceil(sqrt(g.n))::integer as columns
+	from demo_community c
+	cross join lateral (select sqrt(c.micro / 118.0)) k (k)
+	cross join lateral (select max(m.general)::integer as n from demo_micro m
+		where m.street = c.street and m.community = c.serial) g),
+general as (
+	select b.*, g.n as general, (g.n - 1) / b.columns as row_no, (g.n - 1) % b.columns as column_no,
+		ceil(b.generals::numeric / b.columns)::integer as rows_, -- the last row is as wide as the others
+		least(b.columns, b.generals - (g.n - 1) / b.columns * b.columns) as beside
+	from box b cross join lateral generate_series(1, b.generals) g (n)),
+cell as (
+	select g.*, g.west + g.column_no * g.width / g.beside as x, g.width / g.beside as w,
+		g.north - (g.row_no + 1) * g.height / g.rows_ as y, g.height / g.rows_ as h
+	from general g),
+micro as (
+	select c.*, s.serial as micro, count(*) over (partition by c.street, c.serial, c.general) as of
+	from cell c
+	join (select street, community, general, row_number() over (partition by street, community, general
+		order by n) as serial from demo_micro) s
+		on s.street = c.street and s.community = c.serial and s.general = c.general)
+select street, street || '/' || serial || '/' as path,
+	st_makeenvelope(west, north - height, west + width, north, 4326) as geom from box
+union all
+select street, street || '/' || serial || '/' || general || '/', st_makeenvelope(x, y, x + w, y + h, 4326) from cell
+union all
+select street, street || '/' || serial || '/' || general || '/' || micro || '/',
+	st_makeenvelope(x + (micro - 1) * w / of, y, x + micro * w / of, y + h, 4326) from micro;
+insert into demo_map
+select street, street || '/', st_expand(st_extent(geom)::geometry, 0.002) from demo_map group by street;
+select core.enter_system(g.street_id), grid.put_boundary(g.id, '2026-01-01',
+	st_multi(st_reduceprecision(st_setsrid(m.geom, 4326), 1e-7)), null)
+from demo_map m join grid.grid g on g.street_id = m.street and g.path = m.path
+order by m.path collate "C";
+
 -- 专属网格 hang beside the general grids.
 insert into grid.grid (street_id, id, parent_id, kind, serial, path, name, household_count, person_count, valid_from)
 select 1, pg_temp.demo_id(1, 'grid 1/1/' || x.serial || '/'), pg_temp.demo_id(1, 'grid 1/1/'), 'special',

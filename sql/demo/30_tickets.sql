@@ -79,8 +79,9 @@ begin
 		'title', topic.title, 'description', topic.description, 'contact_name', who.name,
 		'address', 1 + pg_temp.pick(what || 'b', 9) || '栋' || 1 + pg_temp.pick(what || 'u', 4) || '单元',
 		'answers', topic.answers, 'position', (select jsonb_build_object('crs', 'wgs84',
-			'lon', c.lon + spot * 0.000008, 'lat', c.lat + spot % 97 * 0.00008)
-		from demo_community c where c.street = p_street and who.path ^@ (c.street || '/' || c.serial || '/'))));
+			'lon', b.min_lon + (b.max_lon - b.min_lon) * (0.05 + spot * 0.0009),
+			'lat', b.min_lat + (b.max_lat - b.min_lat) * (0.05 + spot % 97 * 0.009))
+		from grid.boundary b where b.street_id = p_street and b.path = who.path)));
 	if far < 4 then
 		if far < 2 then
 			perform pg_temp.act_as(p_street, 'resident', me, who.path, ago - interval '3 hours');

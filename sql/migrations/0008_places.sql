@@ -408,6 +408,19 @@ $$;
 comment on function grid.locate(float8, float8, text) is
 	'The grid of the caller''s street at a position today; no row outside all of them.';
 
+create function grid.here(p_lon float8, p_lat float8, p_crs text)
+	returns table (grid_id uuid, lon float8, lat float8)
+language plpgsql stable rows 1
+as $$
+begin
+	return query select l.grid_id, l.lon, l.lat from grid.locate(p_lon, p_lat, p_crs) l;
+	if not found then
+		perform core.fail(404, 'no_grid_here');
+	end if;
+end
+$$;
+comment on function grid.here(float8, float8, text) is 'As grid.locate(), or LN404 no_grid_here.';
+
 create function grid.has_map() returns boolean
 language plpgsql stable
 as $$
@@ -1399,7 +1412,7 @@ grant select (street_id, grid_id, from_on, to_on, kind, path, min_lon, min_lat, 
 	on grid.boundary to linli_app;
 grant select on grid.boundary_shape to linli_app;
 grant execute on function core.gcj02_converted(float8, float8, text), core.wgs84(float8, float8, text),
-	grid.detail(integer), grid.at(integer, float8, float8, date), grid.locate(float8, float8, text),
+	grid.detail(integer), grid.at(integer, float8, float8, date), grid.locate(float8, float8, text), grid.here(float8, float8, text),
 	grid.features(text, integer, text, uuid, date, jsonb, uuid, integer),
 	grid.preview_redraw(uuid, text, jsonb), grid.commit_redraw(uuid, text),
 	grid.cancel_redraw(uuid), grid.put_building(uuid, uuid, text, text, integer, jsonb),

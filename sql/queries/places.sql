@@ -1,11 +1,9 @@
 -- Places: boundaries, addresses, regions, Party organisations. No hooks.
 
 -- name: locateGrid
-select core.must(exists (select from grid.locate(:lon::float8, :lat::float8, :crs::text)),
-	404, 'no_grid_here');
 select p.*, ticket.position_json(l.lon, l.lat, 'wgs84') as position,
 	ticket.position_json(l.lon, l.lat, 'gcj02') as position_gcj02
-from grid.locate(:lon::float8, :lat::float8, :crs::text) l
+from grid.here(:lon::float8, :lat::float8, :crs::text) l
 join grid.place_view p on p._street_id = :street::int and p.grid_id = l.grid_id;
 
 -- name: listGridBoundaries

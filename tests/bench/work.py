@@ -8,6 +8,7 @@ import re
 
 from stack import TOP, harness
 
+GROUND = 103.79, 30.39, 104.21, 30.81  # west, south, east, north of what is asked for
 ENTER = "select core.enter(:session::uuid, :actor::uuid, :role::text, :street::int, :epoch::int)"
 TOPICS = [
     ("problem", "noise", "夜间施工噪声", "晚上十点以后还在施工，老人和孩子都睡不着。", None),
@@ -79,6 +80,9 @@ class Work:
             "create": self.write("create", [
                 ("POST", "/v1/tickets", token[i % len(token)], json.dumps(b, ensure_ascii=False))
                 for i, b in enumerate(bodies(4096))]),
+            "locate": self.write("locate", [
+                ("GET", "/v1/grids/locate?lon={lon}&lat={lat}&crs={crs}".format(**b["position"]), token[i % len(token)], "")
+                for i, b in enumerate(bodies(512))]),
             "refused": self.write("refused", [("GET", "/v1/tickets?limit=0", t, "") for t in token]),
             "health": self.write("health", [("GET", "/healthz", t, "") for t in token]),
         }
@@ -128,6 +132,10 @@ class Work:
             "list": self.script("list", "listTickets", {
                 "limit": "20", "mine": "false", "supported": "false"}, [],
                 "select json_agg(row_to_json(x)) from ({}) x"),
+            "locate": self.script("locate", "locateGrid", {
+                "lon": self.one_of([b["position"]["lon"] for b in self.bodies], "b", "float8"),
+                "lat": self.one_of([b["position"]["lat"] for b in self.bodies], "b", "float8"),
+                "crs": "'gcj02'"}, ["\\set b random(1, 64)"]),
             "create": self.script("create", "submitTicket", {
                 **{k: field(k) for k in keys}, "urgency": "'normal'", "new_id": new_id},
                 ["\\set b random(1, 64)", "\\set s :s + 1"]),
