@@ -76,8 +76,8 @@ coverage:
 	$(Q)sh .ci/deps check
 	$(Q)$(MAKE) --no-print-directory -j COV=1 all unit-build
 	$(Q)find build/cov -name '*.gcda' -delete
-	$(Q)env LINLI_BUILD=build/cov /usr/bin/python3 tests/check.py unit sql http
-	$(Q)/usr/bin/python3 tests/coverage/report.py build/cov
+	$(Q)env LINLI_BUILD=build/cov /usr/bin/python3 tests/check.py unit sql http; tests=$$?; \
+	  /usr/bin/python3 tests/coverage/report.py build/cov && exit $$tests
 
 # Its short form is part of check. Not part of fault: it wants the sanitizers,
 # and says yes or no instead of measuring under load.
