@@ -166,7 +166,8 @@ def peer_sql():
         "enter": fill(ENTER, {"session": "$1", "actor": "$2", "role": "$3", "street": "$4", "epoch": "$5"}),
         "getTicket": fill(get, {"street": "$1", "id": "$2"}),
         "listTickets": fill(statements("listTickets")[0], {
-            "after": "$1", "limit": "$2", "mine": "false", "supported": "false"}),
+            "after": "$1", "limit": "$2", "role": "$3", "mine": "false",
+            "supported": "false"}),
     }
 
 

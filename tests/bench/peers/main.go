@@ -216,7 +216,7 @@ func (s *server) listTickets(w http.ResponseWriter, r *http.Request, c *claims) 
 	}
 	p := page{Items: make([]brief, 0, limit)}
 	err := s.within(r.Context(), c, func(tx pgx.Tx) error {
-		rows, err := tx.Query(r.Context(), s.SQL["listTickets"], after, limit)
+		rows, err := tx.Query(r.Context(), s.SQL["listTickets"], after, limit, c.Role)
 		if err != nil {
 			return err
 		}

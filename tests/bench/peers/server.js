@@ -106,7 +106,8 @@ function serve() {
 	}, async (request) => {
 		const { limit, after } = request.query;
 		const rows = await query(request.actor, 'listTickets', [
-			after ? Buffer.from(after, 'base64url').toString() : null, limit]);
+			after ? Buffer.from(after, 'base64url').toString() : null, limit,
+			request.actor.role]);
 		const items = rows.slice(0, limit);
 		const more = rows.length > limit;
 		return {
