@@ -1,6 +1,7 @@
 /* One JSON object a line on stderr. Never bodies, never tokens. */
 #ifndef LINLI_LOG_H
 #define LINLI_LOG_H
+#include <event2/event.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -19,6 +20,11 @@ size_t log_begin(char *out, size_t cap, enum log_level level,
 		 const char *event);
 /* Writes one finished JSON object (no newline) as a line, in one write(2). */
 void log_raw(const char *json, size_t len);
+/* From now on the lines of one turn of this loop go out together, but for
+ * warnings and errors, which are written at once with what is before them.
+ * NULL: each by itself again, before the base goes. */
+void log_gather(struct event_base *base);
+void log_flush(void);
 /* Appends s[0..n) to out as a quoted JSON string, at most cap bytes in all;
  * controls, quotes, DEL, U+2028/9 and invalid UTF-8 escaped. Returns length. */
 size_t log_quote(char *out, size_t cap, const char *s, size_t n);

@@ -4,6 +4,8 @@
  */
 #include "log.h"
 
+#include <limits.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,15 +17,27 @@
 #include "text.h"
 
 #define LINE_MAX_ 4096
+/* What goes into a pipe whole. */
+#define GATHER_MAX PIPE_BUF
 
 static const char *const levels[] = { "error", "warn", "info", "debug" };
 static enum log_level threshold = LOG_INFO_;
 static char process[32] = "main";
+static int pid; /* asking costs a system call each time */
+
+/* The lines of one turn of the loop, until it is over. */
+static struct {
+	struct event *over;
+	pthread_t thread; /* the loop's; others write at once */
+	size_t used;
+	char lines[GATHER_MAX];
+} turn;
 
 void
 log_open(const char *name, const char *level)
 {
 	snprintf(process, sizeof(process), "%s", name);
+	pid = (int)getpid();
 	for (int i = 0; i < 4; i++)
 		if (strcmp(level, levels[i]) == 0)
 			threshold = i;
@@ -88,18 +102,70 @@ log_quote(char *out, size_t cap, const char *s, size_t n)
 	return used;
 }
 
+/* A full or closed log must not stop the service. */
+static void
+write_out(const char *lines, size_t len)
+{
+	ssize_t done = write(STDERR_FILENO, lines, len);
+
+	(void)done;
+}
+
+void
+log_flush(void)
+{
+	size_t len = turn.used;
+
+	turn.used = 0;
+	if (len > 0)
+		write_out(turn.lines, len);
+}
+
+static void
+on_over(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	log_flush();
+}
+
+void
+log_gather(struct event_base *base)
+{
+	log_flush();
+	if (turn.over)
+		event_free(turn.over);
+	turn.over = base ? event_new(base, -1, 0, on_over, NULL) : NULL;
+	turn.thread = pthread_self();
+}
+
+static bool
+gathers(size_t len)
+{
+	return turn.over && len <= sizeof(turn.lines) &&
+	       pthread_equal(turn.thread, pthread_self());
+}
+
 void
 log_raw(const char *json, size_t len)
 {
-	char small[LINE_MAX_ + 1];
-	char *line = len < sizeof(small) ? small : xmalloc(len + 1);
-	ssize_t done;
+	char small[LINE_MAX_ + 1], *line;
 
+	if (gathers(len + 1)) {
+		if (turn.used + len + 1 > sizeof(turn.lines))
+			log_flush();
+		if (turn.used == 0)
+			event_active(turn.over, EV_TIMEOUT, 0);
+		memcpy(turn.lines + turn.used, json, len);
+		turn.used += len;
+		turn.lines[turn.used++] = '\n';
+		return;
+	}
+	line = len < sizeof(small) ? small : xmalloc(len + 1);
 	memcpy(line, json, len);
 	line[len] = '\n';
-	/* A full or closed log must not stop the service. */
-	done = write(STDERR_FILENO, line, len + 1);
-	(void)done;
+	write_out(line, len + 1);
 	if (line != small)
 		free(line);
 }
@@ -135,7 +201,8 @@ log_begin(char *out, size_t cap, enum log_level level, const char *event)
 				"{\"time\":\"%s\",\"level\":\"%s\","
 				"\"process\":\"%s\",\"pid\":%d,"
 				"\"event\":\"%s\"",
-				time, levels[level], process, (int)getpid(),
+				time, levels[level], process,
+				pid ? pid : (int)getpid(),
 				event);
 }
 
@@ -157,6 +224,8 @@ log_event(enum log_level level, const char *event, const char *fmt, ...)
 		       strlen(message));
 	line[n++] = '}';
 	log_raw(line, n);
+	if (level < LOG_INFO_)
+		log_flush();
 }
 
 void

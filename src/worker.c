@@ -238,6 +238,7 @@ worker_open(struct worker *w, int listen_fd)
 	w->base = base_new();
 	if (!w->base || !offload_start(w->base, 1, OFFLOAD_QUEUE))
 		abort();
+	log_gather(w->base);
 	tls_watch(w->base);
 	w->conns = conns_new(w->base, w->contract, w->shared, w->index);
 	w->db = db_pool_new(w->base, config.database,
@@ -286,6 +287,7 @@ worker_main(struct contract *contract, struct shared *shared, int index,
 	event_free(beats);
 	event_free(term);
 	event_free(hup);
+	log_gather(NULL);
 	event_base_free(w.base);
 	return 0;
 }

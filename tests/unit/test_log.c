@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 /* cmocka wants the above first */
 #include <cmocka.h>
@@ -114,6 +115,54 @@ test_event(void **state)
 	json_decref(v);
 }
 
+/* One turn's lines are one write: a datagram each. */
+static int
+datagrams(void (*say)(void), char got[3][512])
+{
+	int pair[2], saved = dup(STDERR_FILENO), n = 0;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0,
+				    pair), 0);
+	dup2(pair[1], STDERR_FILENO);
+	say();
+	dup2(saved, STDERR_FILENO);
+	for (ssize_t len; n < 3 && (len = read(pair[0], got[n], 511)) > 0; n++)
+		got[n][len] = '\0';
+	close(saved);
+	close(pair[0]);
+	close(pair[1]);
+	return n;
+}
+
+static void
+say_gathered(void)
+{
+	struct event_base *base = event_base_new();
+
+	log_open("worker-3", "info");
+	log_gather(base);
+	log_raw("1", 1);
+	log_raw("2", 1);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	log_raw("3", 1);
+	log_event(LOG_WARN_, "try", "at once");
+	log_raw("4", 1);
+	log_gather(NULL);
+	event_base_free(base);
+}
+
+static void
+test_gather(void **state)
+{
+	char got[3][512];
+
+	(void)state;
+	assert_int_equal(datagrams(say_gathered, got), 3);
+	assert_string_equal(got[0], "1\n2\n");
+	assert_true(strncmp(got[1], "3\n{", 3) == 0);
+	assert_string_equal(got[2], "4\n");
+}
+
 static void
 say_long(void)
 {
@@ -160,6 +209,7 @@ main(void)
 		cmocka_unit_test(test_quote),
 		cmocka_unit_test(test_quote_cap),
 		cmocka_unit_test(test_event),
+		cmocka_unit_test(test_gather),
 		cmocka_unit_test(test_long_event),
 		cmocka_unit_test(test_level),
 	};
