@@ -19,7 +19,7 @@ from stack import TOP, harness
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 SECONDS = int(os.environ.get("BENCH_SECONDS", "3"))
 CLIENTS = 32
-CITY_TICKETS = 1000000
+CITY_TICKETS = int(os.environ.get("CITY_TICKETS", "1000000"))
 STREETS = list(range(1, 65))  # of the city, those whose residents ask
 
 # design.md: rate of linlid over the rate of each, at least.
@@ -208,6 +208,24 @@ class Bench:
         self.fact(f"{n} idle keep-alive connections, each",
                   (sum(after) - sum(before)) / n, "KB", 12)
 
+    def crowd(self):
+        """What people with a normal connection feel of many that are not."""
+        say("a crowd of idle and slow connections")
+        server = self.serve(self.conf)
+
+        def p99():
+            rounds = []
+            for _ in range(ROUNDS):
+                self.count += 1
+                rounds.append(load.wrk(f"http://127.0.0.1:{server.port}", self.work.files["ticket"], CLIENTS,
+                                       SECONDS, self.count * 997, server.root, self.postgres))
+            return report.median(rounds, "p99")
+        alone = p99()
+        n, crowded = load.idle_clients(server.port, 10000, lambda: load.slow_clients(
+            server.port, 1000, p99))
+        self.fact(f"p99 of one ticket beside {n} idle and 1000 slow connections",
+                  crowded / alone, "times alone", 2)
+
 
 def shape(value):
     """A reply without its times (their precision differs)."""
@@ -227,6 +245,7 @@ def main():
             growth = bench.city()
         bench.memory()
         bench.signin()
+        bench.crowd()
     finally:
         if bench:
             bench.close()

@@ -10,6 +10,7 @@ import signal
 import socket
 import statistics
 import subprocess
+import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -146,3 +147,34 @@ def idle_clients(port, wanted, measure):
     finally:
         for s in held:
             s.close()
+
+
+def slow_clients(port, wanted, measure):
+    """That many connections, each sending a request's head a byte a second, and
+    coming again when it is hung up on, while measure() looks; returns what it saw."""
+    head = b"GET /healthz HTTP/1.1\r\nHost: bench\r\nX-Slow: " + b"x" * 4000
+    over, held = threading.Event(), [None] * wanted
+
+    def drip():
+        sent = [0] * wanted
+        while not over.wait(1):
+            for i, s in enumerate(held):
+                try:
+                    s.send(head[sent[i] % len(head):][:1])
+                    sent[i] += 1
+                except OSError:
+                    s.close()
+                    held[i], sent[i] = socket.create_connection(("127.0.0.1", port), timeout=10), 0
+    thread = threading.Thread(target=drip)
+    try:
+        for i in range(wanted):
+            held[i] = socket.create_connection(("127.0.0.1", port), timeout=10)
+        thread.start()
+        return measure()
+    finally:
+        over.set()
+        if thread.ident:
+            thread.join()
+        for s in held:
+            if s:
+                s.close()

@@ -3,6 +3,7 @@
 #
 #   make bench                 about 6 minutes
 #   make bench CITY=1          and the growth row: some minutes more
+#   CITY_TICKETS=1000000       of two years in the city
 #   BENCH_ROUNDS=5 BENCH_SECONDS=3   of each of them at each row
 #
 # Everybody works on the same database (the demo: one street of 40,000 people),
