@@ -73,11 +73,11 @@ query_add(struct query *q)
 	size_t i = place_of(q->name, &found);
 
 	if (found)
-		return query_fault(q, "is also at %s:%d", query_all[i]->file,
-				   query_all[i]->line);
+		query_fault(q, "is also at %s:%d", query_all[i]->file,
+			    query_all[i]->line);
 	query_all = xrealloc(query_all, ++query_count * sizeof(*query_all));
 	memmove(&query_all[i + 1], &query_all[i],
 		(query_count - 1 - i) * sizeof(*query_all));
 	query_all[i] = q;
-	return true;
+	return !found;
 }

@@ -53,6 +53,8 @@ def unit(count, site):
         # cmocka: "[  PASSED  ] 12 test(s)." and "[  FAILED  ] 1 test(s), …"
         passed = sum(map(int, re.findall(r"\[  PASSED  \] (\d+) test", out)))
         failed = sum(map(int, re.findall(r"\[  FAILED  \] (\d+) test", out)))
+        if harness.MEMCHECK:  # its verdict alone: it computes long double as double
+            failed, code = 0, code == 99
         count.add(passed, failed or (1 if code or not passed else 0), out, source.stem)
 
 
