@@ -52,7 +52,7 @@ help:
 	@echo 'make valgrind unit tests and a session of each operation under memcheck'
 	@echo 'make analyze  gcc -fanalyzer, clang-tidy and cppcheck over src/'
 	@echo 'make bench    measure                   make clean   remove build/'
-	@echo 'make fault    kill, cut and fill everything under load (SECONDS=60 KILLS=100)'
+	@echo 'make fault    kill, cut and fill everything under load, 20 min (SECONDS=60 KILLS=100)'
 	@echo 'make fuzz     libFuzzer at all that reads bytes of others (FUZZ_SECONDS=600 TARGETS=...)'
 
 deps:

@@ -6,6 +6,7 @@
 
 #include <event2/bufferevent.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "arena.h"
 #include "guard_conn.h"
@@ -130,6 +131,16 @@ conns_request(struct conns *cs, struct evhttp_request *ev)
 		guard_conn_request(c->guard, ev);
 }
 
+/* A request that has come and not been read yet: it would be lost. */
+static bool
+has_input(const struct conn *c)
+{
+	char byte;
+
+	return recv(bufferevent_getfd(c->bev), &byte, 1,
+		    MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void
 conns_close_idle(struct conns *cs, int64_t quiet_us)
 {
@@ -138,7 +149,7 @@ conns_close_idle(struct conns *cs, int64_t quiet_us)
 
 	for (c = cs->known; c; c = next) {
 		next = c->next;
-		if (guard_conn_idle(c->guard, since))
+		if (guard_conn_idle(c->guard, since) && !has_input(c))
 			evhttp_connection_free(c->http);
 	}
 }

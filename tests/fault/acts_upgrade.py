@@ -7,6 +7,7 @@ import time
 
 import acts_sabotage
 import harness
+import journal
 
 # What the next version's migration may do while this one serves.
 MIGRATION = """
@@ -21,8 +22,11 @@ alter table ticket.comment add column later text;
 
 
 def nobody_failed(s):
-    failed = {n: c for n, c in s.counts.items() if n.startswith(("5", "none"))}
-    s.expect(not failed, f"requests failed: {failed}")
+    """But for photos that waited too long for a busy machine, and were told so."""
+    for r in journal.read_requests(s.folder).values():
+        failed = [(status, code) for status, code in r["codes"] if (status is None or status >= 500)
+                  and (r["op"], code) != ("photo", "overloaded")]
+        s.expect(not failed, f"{r['op']} failed: {failed}")
 
 
 def upgrade(p):

@@ -21,6 +21,13 @@ import acts
 import stage
 
 
+ACT_LIMIT = 600  # seconds; one that takes longer has failed
+
+
+def too_long(*_):
+    raise TimeoutError("the act takes too long")
+
+
 def row(*cells):
     widths = (24, 6, 7, 7, 7, 7, 8)
     print("  ".join(str(c).ljust(w) if i == 0 else str(c).rjust(w)
@@ -39,12 +46,16 @@ class Programme:
         self.seed = f"{self.options.seed}-{name}"
         random.seed(self.seed)
         self.stage = None
+        signal.signal(signal.SIGALRM, too_long)
+        signal.alarm(ACT_LIMIT + 10 * self.options.kills)
         try:
             if not self.site:
                 self.site = stage.make_site()
             findings = act(self) or []
         except Exception:
             findings = [traceback.format_exc()]
+        finally:
+            signal.alarm(0)
         self.report(name, findings, time.monotonic() - begun)
 
     def act(self, name=None, **settings):
@@ -97,11 +108,14 @@ def main():
     given = options()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="linli-fault-", dir="/tmp"))
     os.chmod(folder, 0o755)
-    print(f"seed {given.seed}, {given.kills} kills, {given.seconds} s, {given.clients} clients")
+    names = given.acts or list(acts.ACTS)
+    minutes = (len(names) * 25 + given.seconds * 3 + given.kills * 1.5 * ("kills" in names)) / 60
+    print(f"seed {given.seed}, {given.kills} kills, {given.seconds} s, {given.clients} clients; {len(names)} acts,"
+          f" about {minutes:.0f} minutes on a quiet machine")
     row("act", "faults", "replies", "acked", "refused", "unknown", "recovery", "verdict")
     programme = Programme(given, folder)
     try:
-        for name in given.acts or acts.ACTS:
+        for name in names:
             programme.run(name, acts.ACTS[name])
     finally:
         if programme.site:
