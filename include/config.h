@@ -24,6 +24,15 @@ struct config {
 	char *audience;        /* aud of the tokens */
 	long access_token_seconds;
 	long refresh_token_seconds;
+	long outbound_timeout_ms;
+	char *outbound_ca_file; /* "" = the system's */
+	char *sms_url;          /* "" = none, file:/path, http(s)://… */
+	char *sms_body;         /* JSON with {phone} {code} … */
+	char *sms_auth;         /* none, token or hmac */
+	long sms_per_hour;      /* 0 = no limit */
+	char *wechat_url;
+	char *wechat_app_id;    /* "" = no WeChat */
+	long street_totp;       /* 0 or 1 */
 	long actor_per_minute; /* limit.h; 0 = no limit */
 	long actor_burst;
 	long address_per_minute;

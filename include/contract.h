@@ -13,6 +13,7 @@ enum role {
 	ROLE_GRID_LEAD = 2,
 	ROLE_COMMUNITY = 4,
 	ROLE_STREET = 8,
+	ROLE_VISITOR = 16, /* signed in, nowhere at home yet */
 };
 unsigned role_bit(const char *name); /* 0 = no such role */
 const char *role_name(unsigned bit);

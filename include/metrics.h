@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include "contract.h"
 #include "db.h"
+#include "outbound.h"
 
 struct shared; /* supervise.h */
 
@@ -30,6 +31,9 @@ void metrics_limited(enum metrics_limit limit);
 
 enum metrics_token { TOKEN_CACHED, TOKEN_VERIFIED, TOKEN_REFUSED };
 void metrics_token(enum metrics_token result);
+
+void metrics_outbound(enum outbound_service service, enum outbound_end end,
+		      int64_t us);
 
 /* Once a second: the pool's state (may be NULL), this process' memory and
  * time. */
@@ -52,6 +56,8 @@ void metrics_jobs(struct metrics_jobs *out);
 
 /* All of it in Prometheus' text format. metrics_text.c */
 void metrics_write(struct evbuffer *out, const struct shared *shared);
+/* Its part of outbound calls. metrics_outbound.c */
+void metrics_write_outbound(struct evbuffer *out);
 /* key="value", escaped. */
 void metrics_label(struct evbuffer *out, const char *key, const char *value);
 /* Answers GET /metrics on a listening socket; NULL when it cannot.

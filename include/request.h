@@ -58,7 +58,7 @@ enum { NEXT = 0, DONE = 1, PENDING = 2 };
 
 struct hook {
 	const char *operation;
-	const char *binds[8];       /* :names it provides, NULL-terminated */
+	const char *binds[16];       /* :names it provides, NULL-terminated */
 	/* before the query (or instead of it, returning DONE or PENDING);
 	 * PENDING must later call request_resume() or a reply verb */
 	int (*before)(struct request *rq);

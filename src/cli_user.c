@@ -10,9 +10,7 @@
 
 #include "cli.h"
 #include "contract.h"
-
-#define PASSWORD_MIN 8
-#define PASSWORD_MAX 256
+#include "password.h"
 
 enum { LOGIN, NAME, HASH, ROLE, STREET, PATH, FIELDS };
 
@@ -33,6 +31,8 @@ static const struct command {
 	 "select identity.end_role($1, $2, $3::int, $4)",
 	 {LOGIN, ROLE, STREET, PATH}, 4, 3},
 	{"disable", "--login L", "select identity.disable($1)", {LOGIN}, 1, 1},
+	{"no-totp", "--login L", "select identity.drop_totp($1)",
+	 {LOGIN}, 1, 1},
 	{"enable", "--login L", "select identity.enable($1)", {LOGIN}, 1, 1},
 };
 #define COUNT (sizeof(commands) / sizeof(*commands))
@@ -46,6 +46,7 @@ usage(void)
 			commands[i].usage);
 	fprintf(stderr,
 		"  R: resident, grid_lead, community or street\n"
+		"  no-totp: for who lost phone and recovery codes\n"
 		"  P: grid path such as 1/9/ (without it the whole street)\n"
 		"  --password-stdin: one line of %d to %d bytes\n",
 		PASSWORD_MIN, PASSWORD_MAX);
@@ -56,7 +57,7 @@ usage(void)
 static const char *
 read_password(void)
 {
-	static char hash[crypto_pwhash_STRBYTES];
+	static char hash[PASSWORD_HASH];
 	char line[PASSWORD_MAX + 3];
 	size_t len;
 	bool done;
@@ -69,10 +70,8 @@ read_password(void)
 			"bytes\n", PASSWORD_MIN, PASSWORD_MAX);
 		return NULL;
 	}
-	done = sodium_init() >= 0 &&
-	       crypto_pwhash_str(hash, line, len,
-				 crypto_pwhash_OPSLIMIT_INTERACTIVE,
-				 crypto_pwhash_MEMLIMIT_INTERACTIVE) == 0;
+	line[len] = '\0';
+	done = sodium_init() >= 0 && password_hash(hash, line);
 	sodium_memzero(line, sizeof(line));
 	if (!done)
 		fputs("linlid user: no memory for argon2id\n", stderr);

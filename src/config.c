@@ -16,6 +16,7 @@
 #include "cors.h"
 #include "memory.h"
 #include "proxy.h"
+#include "sms.h"
 
 struct config config;
 static char *config_path;
@@ -39,6 +40,9 @@ struct setting {
 	  NULL, 0, 0, 0, live, help }
 #define L(field, fault, help) \
 	{ #field, TEXT, offsetof(struct config, field), "", NULL, \
+	  fault, 0, 0, 0, true, help }
+#define J(field, text, fault, help) \
+	{ #field, TEXT, offsetof(struct config, field), text, NULL, \
 	  fault, 0, 0, 0, true, help }
 #define N(field, number, min, max, live, help) \
 	{ #field, NUMBER, offsetof(struct config, field), NULL, NULL, \
@@ -76,6 +80,27 @@ static const struct setting settings[] = {
 	  "life of an access token, in s"),
 	N(refresh_token_seconds, 2592000, 60, 31536000, true,
 	  "life of a refresh token, in s"),
+	N(outbound_timeout_ms, 5000, 100, 30000, true,
+	  "longest wait for WeChat or the SMS gateway, in ms"),
+	T(outbound_ca_file, "", NULL, true,
+	  "PEM file of the authorities we trust; empty = the system's"),
+	T(sms_url, "", NULL, true,
+	  "SMS gateway: https://…, or file:/path to try it; empty = none"),
+	J(sms_body, "{\"phone\": \"{phone}\", \"code\": \"{code}\", "
+	  "\"purpose\": \"{purpose}\", \"minutes\": {minutes}, "
+	  "\"id\": \"{id}\"}", sms_body_fault,
+	  "what the gateway is sent: JSON with {phone} {code} {purpose} "
+	  "{minutes} {id}"),
+	T(sms_auth, "token", " none token hmac ", true,
+	  "how the gateway knows us, by keys_dir's sms.secret"),
+	N(sms_per_hour, 2000, 0, 10000000, true,
+	  "codes sent in an hour, to all phones together; 0 = no limit"),
+	T(wechat_url, "https://api.weixin.qq.com", NULL, true,
+	  "where WeChat answers"),
+	T(wechat_app_id, "", NULL, true,
+	  "the mini-program's appid; empty = no sign-in by WeChat"),
+	N(street_totp, 0, 0, 1, true,
+	  "1: who acts for a street signs in with a one-time password too"),
 	N(actor_per_minute, 600, 0, 60000000, true,
 	  "requests a minute of one account; 0 = no limit"),
 	N(actor_burst, 120, 1, 100000, true, "of them at once"),
@@ -280,7 +305,10 @@ config_describe(FILE *out)
 
 		fprintf(out, "# %s\n", s->help);
 		if (s->kind == TEXT)
-			fprintf(out, "%s = \"%s\"\n", s->name, s->text);
+			/* libconfuse takes both quotes */
+			fprintf(out, strchr(s->text, '"') ? "%s = '%s'\n"
+							  : "%s = \"%s\"\n",
+				s->name, s->text);
 		else
 			fprintf(out, "%s = %ld\n", s->name, s->number);
 	}

@@ -18,6 +18,7 @@ static const struct {
 	{ "grid_lead", ROLE_GRID_LEAD },
 	{ "community", ROLE_COMMUNITY },
 	{ "street", ROLE_STREET },
+	{ "visitor", ROLE_VISITOR },
 };
 
 #define ROLES (sizeof(roles) / sizeof(roles[0]))

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "memory.h"
 #include "seal.h"
+#include "secret.h"
 #include "supervise.h"
 #include "tls.h"
 #include "token.h"
@@ -76,8 +77,7 @@ need_keys(void)
 {
 	char *why = NULL;
 
-	if (!keys_load(config.keys_dir, &why) ||
-	    !seal_load(config.keys_dir, &why))
+	if (!secret_load_all(config.keys_dir, &why))
 		die("%s (\"linlid keys new\" makes the first keys)", why);
 }
 

@@ -227,6 +227,17 @@ metrics_token(enum metrics_token result)
 		add(&metrics.slot[mine].tokens[result], 1);
 }
 
+void
+metrics_outbound(enum outbound_service service, enum outbound_end end,
+		 int64_t us)
+{
+	if (mine < 0)
+		return;
+	add(&metrics.slot[mine].outbound[service][end], 1);
+	add(&metrics.slot[mine].outbound_us[service],
+	    (unsigned long long)us);
+}
+
 /* ---- once a second ---- */
 
 static unsigned long long

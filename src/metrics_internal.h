@@ -17,6 +17,8 @@ struct metrics_cell {
 
 struct metrics_slot {
 	_Alignas(64) atomic_ullong limited[3], tokens[3], reconnects;
+	atomic_ullong outbound[OUTBOUND_SERVICES][OUTBOUND_ENDS];
+	atomic_ullong outbound_us[OUTBOUND_SERVICES];
 	/* now, not counted */
 	atomic_ullong connections, ready, queued, resident, cpu_us;
 };

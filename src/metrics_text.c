@@ -383,6 +383,7 @@ metrics_write(struct evbuffer *out, const struct shared *shared)
 	write_processes(out, shared);
 	write_jobs(out);
 	write_backlogs(out);
+	metrics_write_outbound(out);
 	family(out, "linli_draining", "gauge", "1 while the server stops.");
 	evbuffer_add_printf(out, "linli_draining %d\n",
 			    atomic_load((atomic_int *)&shared->draining));

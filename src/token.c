@@ -164,7 +164,8 @@ who_of(const json_t *payload, struct claims *out)
 	if (!uuid_of(payload, "sub", out->account) ||
 	    !uuid_of(payload, "sid", out->session) || !role_bit(role) ||
 	    strlen(role) >= sizeof(out->role) ||
-	    !integer_of(payload, "street", false, &street) || street < 1 ||
+	    !integer_of(payload, "street", false, &street) ||
+	    street < (strcmp(role, "visitor") == 0 ? 0 : 1) ||
 	    street > 65535 || !integer_of(payload, "epoch", false, &epoch))
 		return false;
 	strcpy(out->role, role);

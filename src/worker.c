@@ -14,12 +14,12 @@
 #include "log.h"
 #include "metrics.h"
 #include "offload.h"
+#include "outbound.h"
 #include "proxy.h"
-#include "seal.h"
+#include "secret.h"
 #include "supervise.h"
 #include "text.h"
 #include "tls.h"
-#include "token.h"
 #include "verify.h"
 
 #define BEAT_MS 1000
@@ -161,8 +161,7 @@ keys_open(void)
 {
 	char *why = NULL;
 
-	if (keys_load(config.keys_dir, &why) &&
-	    seal_load(config.keys_dir, &why))
+	if (secret_load_all(config.keys_dir, &why))
 		return true;
 	log_event(LOG_ERROR_, "keys", "%s", why);
 	free(why);
@@ -196,8 +195,7 @@ reload(evutil_socket_t sig, short what, void *arg)
 	struct worker *w = arg;
 	char name[32];
 
-	(void)sig;
-	(void)what;
+	(void)sig, (void)what;
 	if (!config_reload() || !keys_open() || !tls_renew()) {
 		log_event(LOG_ERROR_, "reload_failed", "the old ones stay");
 		return;
@@ -236,7 +234,8 @@ static void
 worker_open(struct worker *w, int listen_fd)
 {
 	w->base = base_new();
-	if (!w->base || !offload_start(w->base, 1, OFFLOAD_QUEUE))
+	if (!w->base || !offload_start(w->base, 1, OFFLOAD_QUEUE) ||
+	    !outbound_start(w->base))
 		abort();
 	log_gather(w->base);
 	tls_watch(w->base);
@@ -280,6 +279,7 @@ worker_main(struct contract *contract, struct shared *shared, int index,
 	event_base_dispatch(w.base);
 
 	offload_stop();
+	outbound_stop();
 	db_pool_free(w.db);
 	evhttp_free(w.http);
 	conns_free(w.conns);

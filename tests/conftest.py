@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 import contract
+import fakes.wechat
 import harness
 
 
@@ -24,6 +25,14 @@ def site():
 @pytest.fixture(scope="session")
 def spec():
     return contract.Contract(harness.TOP / "build/openapi.json")
+
+
+@pytest.fixture(scope="session")
+def wechat():
+    """One for all; nobody breaks it: who wants a bad one makes their own."""
+    fake = fakes.wechat.Wechat()
+    yield fake
+    fake.stop()
 
 
 class World:
@@ -80,14 +89,15 @@ class World:
 
 
 @pytest.fixture
-def world(site, spec, tmp_path):
-    made = World(site, spec, tmp_path)
+def world(site, spec, tmp_path, wechat):
+    made = World(site, spec, tmp_path, wechat_url=wechat.url, wechat_app_id=wechat.app)
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def shared(site, spec, tmp_path_factory):
-    made = World(site, spec, tmp_path_factory.mktemp("shared"))
+def shared(site, spec, tmp_path_factory, wechat):
+    made = World(site, spec, tmp_path_factory.mktemp("shared"), wechat_url=wechat.url,
+                 wechat_app_id=wechat.app)
     yield made
     made.close()

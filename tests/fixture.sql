@@ -100,7 +100,9 @@ insert into p values
 	(12, 'lead_far', '凌小红', 'grid_lead', 2, '2/'),
 	(13, 'community_far', '钟世平', 'community', 2, '2/1/'),
 	(14, 'street_far', '黄永贵', 'street', 2, '2/'),
-	(15, 'newcomer', '谢天宇', 'resident', 1, '1/1/1/2/');
+	(15, 'newcomer', '谢天宇', 'resident', 1, '1/1/1/2/'),
+	-- lives nowhere yet
+	(16, 'visitor', '白一凡', null, null, null);
 
 insert into identity.account (id, login, display_name, password_hash, password_at)
 select pg_temp.id(0, 3, n), login, name,
@@ -109,7 +111,7 @@ select pg_temp.id(0, 3, n), login, name,
 from p;
 
 insert into identity.account_role (account_id, role, street_id, path, from_on)
-select pg_temp.id(0, 3, n), role, street_id, path, '2024-01-01' from p;
+select pg_temp.id(0, 3, n), role, street_id, path, '2024-01-01' from p where role is not null;
 
 insert into grid.assignment (street_id, id, grid_id, grid_kind, path, account_id, name,
 	lead_kind, from_on, to_on)

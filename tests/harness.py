@@ -120,6 +120,7 @@ class Settings:
         self.values = {
             "listen": "127.0.0.1:0", "workers": 2, "keys_dir": str(keys),
             "data_dir": str(data), "log_level": "info", "job_interval_ms": 200,
+            "sms_url": f"file:{folder}/sms", "sms_per_hour": 0,
             "actor_per_minute": 0, "address_per_minute": 0, "login_per_minute": 0,
             "database": cluster.conninfo(database, "linli_app"),
             "database_owner": cluster.conninfo(database, "linli_owner"),
@@ -253,6 +254,7 @@ PEOPLE = {
     "community_far": ("community_far", "community"),
     "street": ("street", "street"),
     "street_far": ("street_far", "street"),
+    "visitor": ("visitor", "visitor"),
 }
 
 
@@ -264,6 +266,10 @@ def make_template(cluster, folder):
     subprocess.run([*setup, "-f", str(TOP / "sql/setup.sql")], check=True, timeout=60)
     settings = Settings(folder, cluster, "linli_template", folder / "keys")
     run_linlid(settings, "keys", "new")
+    for name in ("wechat", "sms"):
+        secret = folder / "keys" / f"{name}.secret"
+        secret.touch(mode=0o600)
+        secret.write_text(f"{name}-test-secret\n")
     run_linlid(settings, "migrate")
     subprocess.run([*setup, "-f", str(TOP / "tests/fixture.sql")], check=True, timeout=60,
                    stdout=subprocess.DEVNULL)

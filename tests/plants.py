@@ -11,6 +11,7 @@ WHO = {
     "lead_ended": ("grid_lead", 1, []), "lead_far": ("grid_lead", 2, ["2/1/1/1/"]),
     "community": ("community", 1, ["1/1/"]), "community2": ("community", 1, ["1/2/"]),
     "community_far": ("community", 2, ["2/1/"]),
+    "visitor": ("visitor", 0, []),
     "street": ("street", 1, ["1/"]), "street_far": ("street", 2, ["2/"]),
 }
 NEIGHBOUR = ("resident", 1, [])  # anybody else, who has reported nothing
@@ -171,3 +172,27 @@ def plant_houses(world):
                                {"number": f"zzhouse{n}zz", "grid_id": grid_id(path)})["id"]
         made[path] = building, dwelling, f"zzhouse{n}zz"
     return made
+
+
+CLAIMED = ["1/1/1/1/", "1/1/1/2/", "1/1/", "1/2/1/1/", "2/1/1/1/"]
+
+
+def plant_claims(world):
+    """Strangers who want to join, one in each place: id, path, marker."""
+    made = []
+    for n, path in enumerate(CLAIMED):
+        mark = f"zz{n}claimzz"
+        found = world.sql(
+            "with a as (insert into identity.account (id, display_name) values (core.new_id(0), '生人') returning id)"
+            " insert into identity.claim (id, account_id, street_id, path, place, name, address, tenure)"
+            " select core.new_id(0), a.id, %s, %s, 'x', %s, 'x', 'tenant' from a returning id",
+            int(path[0]), path, mark)
+        made.append((found[0][0], path, mark))
+    return made
+
+
+def plant_login(world):
+    """The resident's second way to sign in; its id."""
+    return world.sql("insert into identity.login (id, account_id, kind, subject, sealed, label) values"
+                     " (core.new_id(0), '01900000-0000-8000-8000-300000000001', 'phone', repeat('a', 64), 'x', 'x')"
+                     " returning id")[0][0]

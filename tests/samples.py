@@ -8,6 +8,8 @@ import uuid
 import zlib
 
 import faults
+import phones
+import totp
 
 # A ticket that needs neither photo nor answers and that neighbours may see.
 TICKET = {"kind": "problem", "category": "pets", "urgency": "normal",
@@ -93,7 +95,8 @@ def photo(world, person, picture=None):
 # What an operation needs beside its example: ids in its path, and what of the
 # body or query depends on them. Each is made anew, as person may be told.
 
-PERSON = {"resident": "resident", "grid_lead": "lead", "community": "community", "street": "street"}
+PERSON = {"resident": "resident", "grid_lead": "lead", "community": "community", "street": "street",
+          "visitor": "visitor"}
 GRID, GRID_NEXT, GRID_FREE = (f"01900000-0000-8001-8000-1000000000{n}" for n in (12, 13, 15))
 GROUP = "01900000-0000-8001-8000-500000000001"
 
@@ -156,8 +159,68 @@ def refresh_token(world, role):
 
 
 def own_session(world, role):
-    token = login(world, PERSON[role])["access_token"]
+    token = person(world, role)["access_token"]
     return {"headers": {"Authorization": "Bearer " + token}}
+
+
+# Accounts of one's own, for what ends sessions or binds logins.
+
+PLACES = {"resident": "1/1/1/1/", "grid_lead": "1/", "community": "1/1/", "street": "1/"}
+
+
+def person(world, role):
+    """Tokens of somebody new in that role, with the fixture's password."""
+    name = "p" + uuid.uuid4().hex[:12]
+    account, = world.sql("insert into identity.account (id, login, display_name, password_hash, password_at)"
+                         " select core.new_id(0), %s, '新人', f.password_hash, now() from identity.account f"
+                         " where f.login = 'resident' returning id", name)[0]
+    if role in PLACES:
+        world.sql("insert into identity.account_role (account_id, role, street_id, path) values (%s, %s, 1, %s)",
+                  account, role, PLACES[role])
+    reply = world.client().post("/v1/sessions", {"login": name, "password": "linli-demo", "role": role})
+    assert reply.status_code == 201, reply.text
+    return {**reply.json(), "login": name}
+
+
+def by_somebody(make=None):
+    """What make(world, client, tokens) needs, done by somebody new."""
+    def prepare(world, role):
+        tokens = person(world, role or "visitor")
+        need = make(world, phones.client(world, tokens), tokens) if make else {}
+        return {**need, "headers": {"Authorization": "Bearer " + tokens["access_token"]}}
+    return prepare
+
+
+def bound_login(world, client, tokens):
+    login, = world.sql("insert into identity.login (id, account_id, kind, subject, sealed, label) values"
+                       " (core.new_id(0), %s, 'phone', %s, 'x', 'x') returning id",
+                       tokens["account_id"], uuid.uuid4().hex * 2)[0]
+    return {"ids": {"id": login}}
+
+
+def second_factor(client):
+    """Enrols and confirms; the secret and the recovery codes."""
+    secret = totp.secret(client.post("/v1/me/totp").json()["uri"])
+    reply = client.post("/v1/me/totp/confirm", {"totp": totp.code(secret)})
+    assert reply.status_code == 200, reply.text
+    return secret, reply.json()["recovery_codes"]
+
+
+def unconfirmed(world, client, tokens):
+    return {"body": {"totp": totp.code(totp.secret(client.post("/v1/me/totp").json()["uri"]))}}
+
+
+CLAIM = {"street_id": 1, "grid_id": GRID, "name": "谢小雨", "address": "3栋2单元501", "tenure": "tenant"}
+
+
+def claim(world, client, tokens=None):
+    reply = client.post("/v1/claims", CLAIM)
+    assert reply.status_code == 201, reply.text
+    return {"ids": {"id": reply.json()["id"]}}
+
+
+def claimed(world, role):
+    return claim(world, phones.client(world, person(world, "visitor")))
 
 
 def submit(world, role):
@@ -196,10 +259,38 @@ def upload(world, role):
     return {"data": body, "headers": {"Content-Type": media}}
 
 
+def reset(world):
+    """What proves the phone of somebody with a password."""
+    tokens, phone = person(world, "visitor"), phones.new()
+    reply = phones.client(world, tokens).post("/v1/me/logins/phone", phones.proof(world, phone, "bind"))
+    assert reply.status_code == 201, reply.text
+    world.sql("delete from identity.attempt where kind = 'sms_minute'")
+    return {**phones.proof(world, phone, "reset"), "new_password": "linli-new"}
+
+
 NEEDS = {
     "createSession": lambda world, role: {"body": {"login": "resident", "password": "linli-demo"}},
     "refreshSession": refresh_token,
     "deleteSession": own_session,
+    "requestSmsCode": lambda world, role: {"body": {"phone": phones.new(), "purpose": "login"}},
+    "createSmsSession": lambda world, role: {"body": phones.proof(world, phones.new())},
+    "createWechatSession": lambda world, role: {"body": {"code": f"login-{uuid.uuid4().hex}"}},
+    "resetPassword": lambda world, role: {"body": reset(world)},
+    "switchSession": by_somebody(),
+    "changePassword": by_somebody(),
+    "unbindLogin": by_somebody(bound_login),
+    "bindPhone": by_somebody(lambda world, client, tokens: {"body": phones.proof(world, phones.new(), "bind")}),
+    "bindWechat": by_somebody(lambda *_: {"body": {"code": f"login-{uuid.uuid4().hex}"}}),
+    "bindWechatPhone": by_somebody(lambda *_: {"body": {"code": f"phone-{phones.new()}-{uuid.uuid4().hex}"}}),
+    "enrolTotp": by_somebody(),
+    "confirmTotp": by_somebody(unconfirmed),
+    "dropTotp": by_somebody(lambda world, client, tokens: {"body": {"totp": second_factor(client)[1][0]}}),
+    "revokeSession": by_somebody(lambda world, client, tokens: {"ids": {"id": tokens["session_id"]}}),
+    "revokeOtherSessions": by_somebody(),
+    "submitClaim": by_somebody(),
+    "withdrawClaim": by_somebody(claim),
+    "approveClaim": claimed,
+    "rejectClaim": claimed,
     "getGrid": lambda world, role: {"ids": {"id": GRID}},
     "updateGrid": with_if_match("/v1/grids/{id}", new_grid),
     "listAssignments": lambda world, role: {"ids": {"id": GRID}},

@@ -24,12 +24,16 @@ GETS = sorted((op for op in SPEC.operations if op.method == "GET" and not op.pub
 RESIDENT_NAMES = {"resident": "陈淑芳", "resident2": "何建国", "resident_far": "曾德福"}
 ACCOUNTS = {"resident": 1, "resident2": 2, "lead": 3, "lead2": 4, "lead_next": 5, "lead_general": 6, "lead_ended": 7,
             "community": 8, "community2": 9, "street": 10, "resident_far": 11, "lead_far": 12, "community_far": 13,
-            "street_far": 14}
+            "street_far": 14, "visitor": 16}
 
 # What must stand in the query.
 REQUIRED = {"listSimilarTickets": {"category": "oil_smoke"}, "listBoundaries": {"crs": "gcj02"},
             "listGridBoundaries": {"crs": "wgs84"}, "locateGrid": {"lon": 104.085, "lat": 30.66, "crs": "wgs84"}}
+
+INSIDE = [name for name in PEOPLE if WHO[name][0] != "visitor"]
+
 everybody = pytest.mark.parametrize("name", PEOPLE)
+everybody_inside = pytest.mark.parametrize("name", INSIDE)
 
 
 def test_everybody_of_the_fixture_is_in_the_table():
@@ -41,6 +45,7 @@ def planted(shared):
     shared.plants = plant_module.plant_all(shared)
     shared.houses = plant_module.plant_houses(shared)
     shared.redraws = plant_module.plant_redraws(shared)
+    shared.claims, shared.login = plant_module.plant_claims(shared), plant_module.plant_login(shared)
     shared.settle()
     return shared
 
@@ -171,7 +176,7 @@ def test_no_marker_out_of_scope_in_any_reply(readers, planted, name):
         # what one asks for comes back in no list; an echo of the address would be one
         leaks += [f"{mark} in {where}" for mark in hidden if mark in text]
     assert not leaks, "\n".join(leaks[:20])
-    assert reader.calls > 100
+    assert reader.calls > (100 if name in INSIDE else 10)
 
 
 @everybody
@@ -181,7 +186,16 @@ def test_every_marker_in_scope_is_found(readers, planted, name):
     visible = [m for p in planted.plants for m, who in p.marks.items() if readable(p, m, who, name)]
     visible += [mark for path, (_, _, mark) in planted.houses.items() if sees_house(name, path)]
     assert [m for m in visible if m not in everything] == []
-    assert visible or name == "lead_ended"
+    assert visible or name in ("lead_ended", "visitor")
+
+
+@everybody
+def test_claims_are_for_the_staff_in_charge(readers, planted, name):
+    """security 2"""
+    everything = "".join(text for _, text in readers[name].text)
+    role, _, paths = WHO[name]
+    for _, path, mark in planted.claims:
+        assert (mark in everything) == any(path.startswith(own) for own in paths), mark
 
 
 @everybody
@@ -196,7 +210,7 @@ def test_nobody_but_staff_learns_who_the_neighbours_are(readers, name):
         assert ids <= allowed, f"{where}: accounts {ids - allowed}"
 
 
-@everybody
+@everybody_inside
 def test_counts_are_of_what_one_sees(planted, name):
     """security 2"""
     client = getattr(planted, name)
@@ -214,7 +228,7 @@ def test_counts_are_of_what_one_sees(planted, name):
         assert sum(g["count"] for g in counted["by_grid"]) <= len(below)
 
 
-@everybody
+@everybody_inside
 def test_the_feed_tells_of_visible_tickets_only(planted, name):
     """security 2"""
     planted.settle()
@@ -242,6 +256,14 @@ def hidden_ids(world, op, name):
     role, street, paths = WHO[name]
     if "/tickets/" in op.template:
         return [p.id for p in world.plants if not p.seen_by(name)]
+    if "/claims/" in op.template:
+        return [i for i, path, _ in world.claims
+                if op.id == "withdrawClaim" or not any(path.startswith(own) for own in paths)]
+    if "/me/sessions/" in op.template:
+        return [i for i, in world.sql("select id from identity.session where account_id <> %s limit 5",
+                                      f"01900000-0000-8000-8000-3{ACCOUNTS[name]:011d}")]
+    if "/me/logins/" in op.template:
+        return [world.login] if name != "resident" else []
     if op.id == "updateGrid":
         open_to = grid_writes(name)
     elif op.id in ("createAssignment", "listAssignments"):
@@ -299,7 +321,9 @@ def state(world):
         " (select json_agg((id, state) order by id) from grid.redraw)::text,"
         " (select json_agg((id, version) order by id) from grid.building)::text,"
         " (select json_agg((id, version) order by id) from grid.dwelling)::text,"
-        " (select count(*) from ticket.comment), (select count(*) from ticket.supporter)")
+        " (select count(*) from identity.session where revoked_at is null),"
+        " (select json_agg((id, status) order by id) from identity.claim)::text,"
+        " (select count(*) from identity.login), (select count(*) from ticket.comment), (select count(*) from ticket.supporter)")
 
 
 @pytest.mark.parametrize("op", WITH_ID, ids=lambda op: op.id)
@@ -457,7 +481,7 @@ def test_interleaved_requests_stay_apart(planted):
     some cut off: no reply holds what is not the caller's."""
     choices = random.Random(45)
     more = {f"neighbour{n + 1}": client.token for n, client in enumerate(story.add_people(planted, "neighbour", 6))}
-    tokens, people = {**planted.site.tokens, **more}, [*PEOPLE, *more]
+    tokens, people = {**planted.site.tokens, **more}, [*INSIDE, *more]
     assert len(people) == 20
     work = [(choices.choice(people), choices.choice(planted.plants), choices.randrange(9)) for _ in range(1000)]
 

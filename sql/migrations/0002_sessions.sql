@@ -9,7 +9,7 @@ grant usage on schema identity to linli_app, linli_job;
 
 create table identity.account (
 	id uuid primary key,
-	login text collate "C" not null unique
+	login text collate "C" unique
 		check (login = lower(login) and login ~ '^[^[:space:][:cntrl:]]{2,64}$'),
 	display_name text not null check (display_name ~ '[^[:space:]]' and length(display_name) <= 64),
 	password_hash text,
@@ -17,7 +17,7 @@ create table identity.account (
 	created_at timestamptz not null default core.now(),
 	disabled_at timestamptz
 );
-comment on table identity.account is 'class: key. A person who can sign in; no password means only issued tokens.';
+comment on table identity.account is 'class: key. A person who can sign in: by login and password where there are these, and by what identity.login (0008) holds.';
 alter table identity.account enable row level security;
 alter table identity.account force row level security;
 create policy functions on identity.account to linli_owner using (true);
@@ -45,6 +45,7 @@ create table identity.session (
 	street_id integer not null,
 	path text collate "C" not null,
 	epoch integer not null default 1,
+	second_factor boolean not null default false,
 	address text,
 	created_at timestamptz not null default core.now(),
 	expires_at timestamptz not null,
@@ -75,7 +76,7 @@ alter table identity.refresh_token force row level security;
 create policy functions on identity.refresh_token to linli_owner using (true);
 
 create table identity.attempt (
-	kind text not null check (kind in ('login', 'address')),
+	kind text not null check (kind in ('login', 'address', 'totp', 'sms_minute', 'sms_hour', 'sms_day', 'sms_address', 'sms_all')),
 	key text collate "C" not null,
 	since timestamptz not null,
 	count integer not null,
@@ -83,10 +84,39 @@ create table identity.attempt (
 );
 create index attempt_since on identity.attempt (since);
 comment on table identity.attempt is
-	'class: key. Sign-in attempts without success per login (hashed: people type passwords there) and per address, in a window that begins with the first.';
+	'class: key. What is counted so that nobody tries on and on: sign-ins without success per login (hashed: people type passwords there) and per address, codes sent per phone (its blind index), in windows that begin with the first.';
 alter table identity.attempt enable row level security;
 alter table identity.attempt force row level security;
 create policy functions on identity.attempt to linli_owner using (true);
+
+---------------------------------------------------------------- events
+create table identity.event (
+	id uuid primary key,
+	at timestamptz not null default core.now(),
+	account_id uuid,
+	kind text not null,
+	ok boolean not null,
+	address text,
+	data json
+);
+create index event_account on identity.event (account_id, id);
+comment on table identity.event is
+	'class: key. Append-only: every sign-in and refusal, and what was done to logins, roles and second factors. Neither phone nor openid nor password in it.';
+alter table identity.event enable row level security;
+alter table identity.event force row level security;
+create policy functions on identity.event to linli_owner using (true);
+revoke update, delete, truncate on identity.event from linli_owner;
+
+create function identity.log(kind text, account uuid, ok boolean, address text, data json default null) returns void
+language plpgsql
+as $$
+begin
+	insert into identity.event (id, account_id, kind, ok, address, data)
+	values (core.new_id(0), account, $1, $3, $4, $5);
+end
+$$;
+comment on function identity.log(text, uuid, boolean, text, json) is
+	'Appends an event; account null: of nobody we know.';
 
 ---------------------------------------------------------------- throttle
 create function identity.login_key(login text) returns text
@@ -94,11 +124,11 @@ language sql immutable strict parallel safe
 return encode(sha256(convert_to(lower(login), 'UTF8')), 'hex');
 comment on function identity.login_key(text) is 'What the throttle keeps of a login name.';
 
-create function identity.count_attempt(kind text, key text, most integer) returns integer
+create function identity.count_attempt(kind text, key text, most integer,
+	length interval default interval '15 minutes') returns integer
 language plpgsql
 as $$
 declare
-	length constant interval := interval '15 minutes';
 	a record;
 begin
 	insert into identity.attempt as t (kind, key, since, count)
@@ -112,11 +142,12 @@ begin
 		else 0 end;
 end
 $$;
-comment on function identity.count_attempt(text, text, integer) is
-	'Counts one attempt; 0, or the seconds until the window of 15 minutes ends when there were more than most.';
+comment on function identity.count_attempt(text, text, integer, interval) is
+	'Counts one attempt; 0, or the seconds until the window ends when there were more than most.';
 
 create function identity.login_begin(login text, address text)
-returns table (verdict text, retry_after integer, account_id uuid, password_hash text)
+returns table (verdict text, retry_after integer, account_id uuid, password_hash text,
+	totp_secret text, totp_used bigint)
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
@@ -134,17 +165,29 @@ begin
 			password_hash := '$argon2id$v=19$m=65536,t=2,p=1'
 				|| '$3bFRtz+bkARS2QAjgQt/nw$ODYeGg0cXaoDj+oF8QKRoBTO07iMMktis7VXjLgo6Wo';
 		end if;
+		select t.secret, t.used_step into totp_secret, totp_used
+		from identity.totp_live(login_begin.account_id) t;
+	else
+		perform identity.log('login', null, false, login_begin.address, '{"how": "password", "why": "throttled"}');
 	end if;
 	return next;
 end
 $$;
 comment on function identity.login_begin(text, text) is
-	'Counts the attempt (at most 10 a login and 100 an address in 15 minutes; commit it whatever follows). verdict ok | throttled with retry_after in seconds; a hash also for unknown logins, with a null account: sign-in fails then, whatever the hash says.';
+	'Counts the attempt (at most 10 a login and 100 an address in 15 minutes; commit it whatever follows). verdict ok | throttled with retry_after in seconds; a hash also for unknown logins, with a null account: sign-in fails then, whatever the hash says. totp_secret (sealed) when a one-time password is due too, newer than step totp_used.';
+
+create function identity.login_refused(account uuid, how text, why text, address text) returns void
+language sql security definer set search_path = pg_catalog, pg_temp
+as $$select identity.log('login', $1, false, $4, json_build_object('how', $2, 'why', $3))$$;
+comment on function identity.login_refused(uuid, text, text, text) is
+	'Records a sign-in refused after its begin; account null when there is none.';
 
 ---------------------------------------------------------------- sessions
 create function identity.role_end(account uuid, role text, street integer, path text, seconds integer) returns timestamptz
 language sql stable
 as $$
+	select core.now() + make_interval(secs => $5) where $2 = 'visitor'
+	union all
 	select least(core.now() + make_interval(secs => $5), r.to_on::timestamp at time zone 'Asia/Shanghai')
 	from identity.account_role r
 	where r.account_id = $1 and r.role = $2 and r.street_id = $3 and r.path = $4
@@ -153,21 +196,21 @@ $$;
 comment on function identity.role_end(uuid, text, integer, text, integer) is
 	'When a session begun now for so many seconds must end; null when the role does not hold today.';
 
-create function identity.pick_role(account uuid, wanted_role text, wanted_street integer)
+create function identity.pick_role(account uuid, wanted_role text, wanted_street integer, wanted_path text default null)
 returns table (role text, street_id integer, path text)
 language sql stable
 as $$
 	select r.role, r.street_id, r.path from identity.account_role r
 	where r.account_id = $1 and ($2 is null or r.role = $2) and ($3 is null or r.street_id = $3)
-		and r.from_on <= core.today() and (r.to_on is null or r.to_on > core.today())
+		and ($4 is null or r.path = $4) and r.from_on <= core.today() and (r.to_on is null or r.to_on > core.today())
 	order by array_position('{street,community,grid_lead,resident}', r.role), r.street_id, r.path
 	limit 1
 $$;
-comment on function identity.pick_role(uuid, text, integer) is
+comment on function identity.pick_role(uuid, text, integer, text) is
 	'The role to sign in with: of those asked for the widest, street over community over grid_lead over resident.';
 
 create function identity.start_session(session uuid, account uuid, wanted_role text, wanted_street integer,
-	seconds integer, address text)
+	seconds integer, address text, wanted_path text default null, second boolean default false, second_due boolean default false)
 returns table (session_id uuid, account_id uuid, name text, role text, street_id integer, epoch integer, expires_at timestamptz)
 language plpgsql
 as $$
@@ -183,21 +226,55 @@ begin
 	elsif person.disabled_at is not null then
 		perform core.fail(403, 'account_disabled');
 	end if;
-	select p.* into held from identity.pick_role(start_session.account, wanted_role, wanted_street) p;
-	if not found then
-		perform core.fail(403, 'role_not_granted');
+	if wanted_role = 'visitor' then
+		select 'visitor' as role, 0 as street_id, '0/' as path into held;
+	else
+		select p.* into held from identity.pick_role(start_session.account, wanted_role, wanted_street, wanted_path) p;
 	end if;
-	return query insert into identity.session as s (id, account_id, role, street_id, path, address, expires_at)
-	values (start_session.session, person.id, held.role, held.street_id, held.path, start_session.address,
+	if held.role is null then
+		perform core.fail(403, 'role_not_granted');
+	elsif held.role = 'street' and second_due and not second then
+		perform core.fail(403, 'totp_not_enrolled');
+	end if;
+	return query insert into identity.session as s (id, account_id, role, street_id, path, address, second_factor, expires_at)
+	values (start_session.session, person.id, held.role, held.street_id, held.path, start_session.address, second,
 		identity.role_end(person.id, held.role, held.street_id, held.path, start_session.seconds))
 	returning s.id, s.account_id, person.display_name, s.role, s.street_id, s.epoch, s.expires_at;
 end
 $$;
-comment on function identity.start_session(uuid, uuid, text, integer, integer, text) is
-	'Inserts a session in the role asked for (null = pick_role). LN401 login_failed, LN403 account_disabled, role_not_granted.';
+comment on function identity.start_session(uuid, uuid, text, integer, integer, text, text, boolean, boolean) is
+	'Inserts a session in the role asked for (null = pick_role; visitor = no role at all, which everybody may be: one''s own account and joining a community). LN401 login_failed, LN403 account_disabled, role_not_granted, and for the role street totp_not_enrolled when a second factor is due.';
+
+create function identity.begin_session(account uuid, wanted_role text, wanted_street integer, session uuid,
+	refresh_hash text, seconds integer, address text, how text, totp_step bigint, recovery text, street_totp boolean,
+	or_visitor boolean)
+returns table (session_id uuid, account_id uuid, name text, role text, street_id integer, epoch integer, expires_at timestamptz)
+language plpgsql
+as $$
+declare
+	second boolean := identity.second_step($1, totp_step, recovery);
+	started record;
+begin
+	if or_visitor and wanted_role is null
+		and not exists (select from identity.pick_role($1, null, wanted_street)) then
+		wanted_role := 'visitor';
+	end if;
+	select s.* into started from identity.start_session(begin_session.session, $1, wanted_role, wanted_street,
+		begin_session.seconds, begin_session.address, null, second, street_totp) s;
+	insert into identity.refresh_token (hash, session_id, expires_at)
+	values (begin_session.refresh_hash, started.session_id, started.expires_at);
+	perform identity.log('login', $1, true, begin_session.address, json_build_object('how', how,
+		'session', started.session_id, 'role', started.role, 'street_id', started.street_id));
+	return query select started.session_id, started.account_id, started.name,
+		started.role, started.street_id, started.epoch, started.expires_at;
+end
+$$;
+comment on function identity.begin_session(uuid, text, integer, uuid, text, integer, text, text, bigint, text, boolean, boolean) is
+	'What every sign-in ends with: second factor, session, first refresh token, event. Errors as start_session and second_step.';
 
 create function identity.create_session(account uuid, password_hash text, wanted_role text, wanted_street integer,
-	session uuid, refresh_hash text, seconds integer, address text)
+	session uuid, refresh_hash text, seconds integer, address text, totp_step bigint default null,
+	recovery text default null, street_totp boolean default false)
 returns table (session_id uuid, account_id uuid, name text, role text, street_id integer, epoch integer, expires_at timestamptz)
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -205,17 +282,15 @@ declare
 	started record;
 	login_key text;
 begin
-	select s.* into started from identity.start_session(create_session.session,
-		create_session.account, wanted_role, wanted_street,
-		create_session.seconds, create_session.address) s;
+	select s.* into started from identity.begin_session(create_session.account, wanted_role, wanted_street,
+		create_session.session, create_session.refresh_hash, create_session.seconds, create_session.address,
+		'password', totp_step, recovery, street_totp, false) s;
 	-- The password may have been changed while the old one was verified.
 	select identity.login_key(a.login) into login_key from identity.account a
 	where a.id = create_session.account and a.password_hash = create_session.password_hash;
 	if not found then
 		perform core.fail(401, 'login_failed');
 	end if;
-	insert into identity.refresh_token (hash, session_id, expires_at)
-	values (create_session.refresh_hash, started.session_id, started.expires_at);
 	-- A success forgives the login; the address only this one attempt.
 	delete from identity.attempt t where t.kind = 'login' and t.key = login_key;
 	update identity.attempt t set count = t.count - 1
@@ -224,8 +299,8 @@ begin
 		started.role, started.street_id, started.epoch, started.expires_at;
 end
 $$;
-comment on function identity.create_session(uuid, text, text, integer, uuid, text, integer, text) is
-	'After the password was verified: session, first refresh token (SHA-256 hex) for so many seconds, throttle forgiven. Errors as start_session.';
+comment on function identity.create_session(uuid, text, text, integer, uuid, text, integer, text, bigint, text, boolean) is
+	'After the password was verified: session, first refresh token (SHA-256 hex) for so many seconds, throttle forgiven. totp_step: of the one-time password verified, or recovery: the index of a recovery code. Errors as begin_session.';
 
 create function identity.revoke(session uuid, why text) returns boolean
 language plpgsql
@@ -239,7 +314,7 @@ end
 $$;
 comment on function identity.revoke(uuid, text) is 'Ends one session; false when it had ended.';
 
-create function identity.refresh_session(refresh_hash text, new_refresh_hash text, seconds integer)
+create function identity.refresh_session(refresh_hash text, new_refresh_hash text, seconds integer, address text default null)
 returns table (verdict text, session_id uuid, account_id uuid, name text, role text, street_id integer, epoch integer, expires_at timestamptz)
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -266,6 +341,8 @@ begin
 	elsif token.spent_at is not null then
 		verdict := 'reused';
 		perform identity.revoke(s.id, 'refresh_reused');
+		perform identity.log('refresh_reused', s.account_id, false, refresh_session.address,
+			json_build_object('session', s.id));
 	elsif token.expires_at <= core.now() then
 		verdict := 'expired';
 		-- For good: it must not live again when the clock is set back.
@@ -291,14 +368,24 @@ begin
 	return next;
 end
 $$;
-comment on function identity.refresh_session(text, text, integer) is
+comment on function identity.refresh_session(text, text, integer, text) is
 	'Spends a refresh token. One row always (commit it): verdict ok with the session; unknown; expired; revoked; reused = spent before, the family is dead now; repeated = spent within the last 5 s, an honest client''s double call: refused, the family lives.';
 
-create function identity.end_session(session uuid) returns boolean
-language sql security definer set search_path = pg_catalog, pg_temp
-as $$select identity.revoke(s.id, 'logout') from identity.session s
-	where s.id = $1 and s.account_id = core.actor()$$;
-comment on function identity.end_session(uuid) is 'Logout of one of the caller''s own sessions; null when it is not theirs.';
+create function identity.end_session(session uuid, address text default null) returns boolean
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+	ended boolean;
+begin
+	select identity.revoke(s.id, 'logout') into ended from identity.session s
+	where s.id = $1 and s.account_id = core.actor();
+	if ended then
+		perform identity.log('logout', core.actor(), true, $2, json_build_object('session', $1));
+	end if;
+	return ended;
+end
+$$;
+comment on function identity.end_session(uuid, text) is 'Logout of one of the caller''s own sessions; null when it is not theirs.';
 
 create function identity.me() returns table (account_id uuid, login text, name text)
 language sql stable security definer set search_path = pg_catalog, pg_temp rows 1
@@ -357,6 +444,8 @@ begin
 	values (account, $2, $3, place)
 	on conflict on constraint account_role_pkey do update
 		set from_on = least(r.from_on, core.today()), to_on = null;
+	perform identity.log('role_granted', account, true, null,
+		json_build_object('role', $2, 'street_id', $3, 'path', place));
 end
 $$;
 comment on function identity.grant_role(text, text, integer, text) is
@@ -390,6 +479,8 @@ begin
 		and (r.to_on is null or r.to_on > core.today());
 	ended := found;
 	perform identity.revoke_all(account, 'role_ended', $2, $3, place);
+	perform identity.log('role_ended', account, true, null,
+		json_build_object('role', $2, 'street_id', $3, 'path', place));
 	return ended;
 end
 $$;
@@ -403,6 +494,7 @@ declare
 	account uuid := identity.account_of($1);
 begin
 	update identity.account a set disabled_at = coalesce(a.disabled_at, core.now()) where a.id = account;
+	perform identity.log('disabled', account, true, null);
 	return identity.revoke_all(account, 'account_disabled');
 end
 $$;
@@ -415,6 +507,7 @@ declare
 	account uuid := identity.account_of($1);
 begin
 	update identity.account a set disabled_at = null where a.id = account;
+	perform identity.log('enabled', account, true, null);
 	delete from identity.attempt t where t.kind = 'login' and t.key = identity.login_key($1);
 end
 $$;
@@ -427,6 +520,7 @@ declare
 	account uuid := identity.account_of($1);
 begin
 	update identity.account a set password_hash = $2, password_at = core.now() where a.id = account;
+	perform identity.log('password_set', account, true, null);
 	return identity.revoke_all(account, 'password_changed');
 end
 $$;
@@ -451,6 +545,7 @@ declare
 	swept integer;
 begin
 	delete from identity.attempt t where t.since < core.now() - interval '1 day';
+	delete from identity.sms_code c where c.expires_at < core.now() - interval '1 day';
 	-- Kept a while after their end: a stolen old token shows itself as reused.
 	delete from identity.session s where s.expires_at < core.now() - interval '30 days';
 	get diagnostics swept = row_count;
@@ -461,7 +556,8 @@ comment on function identity.sweep() is 'Job: deletes attempts of yesterday and 
 
 ---------------------------------------------------------------- grants
 grant execute on function identity.login_begin(text, text),
-	identity.create_session(uuid, text, text, integer, uuid, text, integer, text),
-	identity.refresh_session(text, text, integer), identity.end_session(uuid),
+	identity.login_refused(uuid, text, text, text),
+	identity.create_session(uuid, text, text, integer, uuid, text, integer, text, bigint, text, boolean),
+	identity.refresh_session(text, text, integer, text), identity.end_session(uuid, text),
 	identity.me(), identity.name_of(uuid) to linli_app;
 grant execute on function identity.sweep() to linli_job;

@@ -5,10 +5,11 @@
 #include "linli.h"
 
 extern const struct hook changes_hooks[], ops_hooks[], photos_hooks[],
-	sessions_hooks[];
+	second_hooks[], sessions_hooks[], sms_hooks[], wechat_hooks[];
 
 const struct hook *const all_hooks[] = {
-	changes_hooks, ops_hooks, photos_hooks, sessions_hooks, NULL,
+	changes_hooks,	ops_hooks, photos_hooks, second_hooks,
+	sessions_hooks, sms_hooks, wechat_hooks, NULL,
 };
 
 extern const struct job_hook ops_job_hooks[], photos_job_hooks[];
