@@ -58,8 +58,8 @@ def must_find(s, *words):
     s.findings = [] if found else [f"the oracle saw nothing wrong; other findings: {s.findings[:3]}"]
 
 
-def crash_twice(p, s):
-    for _ in range(2):
+def crash_again(p, s, times):
+    for _ in range(times):
         time.sleep(3)
         s.faults += 1
         p.site.cluster.crash()
@@ -75,7 +75,7 @@ def early_ack(p):
     p.site.cluster.configure(commit_delay=100000, commit_siblings=0)
     try:
         with p.act(name="run") as s:
-            crash_twice(p, s)
+            crash_again(p, s, 5)
     finally:
         harness.LINLID = right
         p.site.cluster.configure(commit_delay=0, commit_siblings=5)
@@ -101,7 +101,7 @@ def lazy_commit(p):
     p.site.cluster.configure(synchronous_commit="off", wal_writer_delay="10s", wal_writer_flush_after="1GB")
     try:
         with p.act() as s:
-            crash_twice(p, s)
+            crash_again(p, s, 2)
     finally:
         p.site.cluster.configure(synchronous_commit="on", wal_writer_delay="200ms", wal_writer_flush_after="1MB")
     must_find(s, "acknowledged, but there: 0")

@@ -406,6 +406,20 @@ def acknowledged(folder, begin, end_):
     return found
 
 
+def slowest(folder):
+    """Seconds of the longest request; photos wait for their turn, too."""
+    longest = 0
+    for path in pathlib.Path(folder).glob("journal-*"):
+        sent = {}
+        for line in path.read_bytes().splitlines():
+            entry = json.loads(line)
+            if entry["e"] == "send":
+                sent[entry["n"]] = entry
+            elif sent[entry["n"]]["op"] != "photo":
+                longest = max(longest, entry["at"] - sent[entry["n"]]["at"])
+    return longest
+
+
 def settle(address, tokens, folder, sample=100):
     """Sends again, with their keys, all requests of unknown outcome and some
     of known; writes what came to a journal of its own."""
