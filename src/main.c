@@ -38,6 +38,8 @@ static const struct command {
 	  "make, rotate or list the signing keys" },
 	{ "user", cmd_user, "add|grant|disable|password …",
 	  "make accounts and change what they may" },
+	{ "regions", cmd_regions, "load FILE [--on DATE]",
+	  "load division codes from a CSV file" },
 	{ "version", cmd_version, "", "print the version" },
 };
 #define COUNT (sizeof(commands) / sizeof(*commands))

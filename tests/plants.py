@@ -196,3 +196,10 @@ def plant_login(world):
     return world.sql("insert into identity.login (id, account_id, kind, subject, sealed, label) values"
                      " (core.new_id(0), '01900000-0000-8000-8000-300000000001', 'phone', repeat('a', 64), 'x', 'x')"
                      " returning id")[0][0]
+
+
+def plant_duty_areas(world):
+    """One in each of three communities, by its path."""
+    return {path: samples.act(world, name, "createDutyArea", body={
+        "login": name, "grid_ids": [grid_id(general)]})["id"] for name, path, general in (
+            ("community", "1/1/", "1/1/1/"), ("community2", "1/2/", "1/2/1/"), ("community_far", "2/1/", "2/1/1/"))}

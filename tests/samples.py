@@ -118,6 +118,18 @@ def dwelling(world, role):
     return {"ids": {"id": act(world, "street", "createDwelling", building(world, role)["ids"])["id"]}}
 
 
+def party_org(world, role):
+    need = new_grid(world, role)
+    path = f"/v1/grids/{need['ids']['id']}/party-org"
+    reply = world.street.put(path, world.spec.by_id["putPartyOrg"].example, headers={"If-Match": '"0"'})
+    assert reply.status_code == 200, reply.text
+    return need
+
+
+def duty_area(world, role):
+    return {"ids": {"id": act(world, "street", "createDutyArea")["id"]}}
+
+
 def new_building(world, role):
     return {"ids": {"id": COMPOUND}, "body": {
         **world.spec.by_id["createBuilding"].example, "name": uuid.uuid4().hex[:12]}}
@@ -313,6 +325,10 @@ NEEDS = {
     "createDwelling": building,
     "getDwelling": dwelling,
     "updateDwelling": with_if_match("/v1/dwellings/{id}", dwelling),
+    "getPartyOrg": party_org,
+    "putPartyOrg": with_if_match("/v1/grids/{id}/party-org", party_org),
+    "getDutyArea": duty_area,
+    "updateDutyArea": with_if_match("/v1/duty-areas/{id}", duty_area),
     "getGridGroup": lambda world, role: {"ids": {"id": GROUP}},
     "updateGridGroup": with_if_match("/v1/grid-groups/{id}", lambda world, role: {"ids": {"id": GROUP}}),
     "listSimilarTickets": lambda world, role: {"query": {

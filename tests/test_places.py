@@ -484,3 +484,111 @@ def test_a_map_goes_out_and_comes_back(world):
     world.sql("update grid.grid set code = '510108011009001' where id = %s", GENERAL)
     by_code = {**feature(None, box(WEST, SOUTH, EAST, NORTH)), "properties": {"code": "510108011009001"}}
     assert preview(world.street, by_code)["grids"][0]["grid_id"] == GENERAL
+
+
+# Division codes -------------------------------------------------------------------
+
+CODES = "code,level,name\n510199,district,试验区\n510199001,street,甲街道\n510199001001,community,一社区\n"
+
+
+def load_codes(world, text, *args):
+    return harness.run_linlid(world.settings, "regions", "load", "-", *args, stdin=text).strip()
+
+
+def regions(client, **query):
+    return walk(client, "/v1/regions", **query)
+
+
+def test_division_codes_change_over_time(world):
+    assert load_codes(world, CODES, "--on", "2025-01-01") == "3 new, 0 renamed, 0 ended, 0 as before"
+    assert load_codes(world, "\ufeff" + CODES.replace("\n", "\r\n"), "--on", "2025-06-01") == \
+        "0 new, 0 renamed, 0 ended, 3 as before"
+    later = CODES.replace("甲街道", "乙街道").replace("510199001001,community,一社区", "510199001002,community,二社区")
+    assert load_codes(world, later, "--on", "2026-01-01") == "1 new, 1 renamed, 1 ended, 1 as before"
+    now = regions(world.resident, q="510199")
+    assert [(r["code"], r["name"]) for r in now] == [
+        ("510199", "试验区"), ("510199001", "乙街道"), ("510199001002", "二社区")]
+    assert now[2]["parent_code"] == "510199001" and now[1]["parent_code"] == "510199"
+    then = regions(world.resident, q="510199", on_date="2025-12-31", limit=1)
+    assert [(r["name"], r["valid_to"]) for r in then] == [
+        ("试验区", None), ("甲街道", "2026-01-01"), ("一社区", "2026-01-01")]
+    assert [r["name"] for r in regions(world.resident, q="二社")] == ["二社区"]
+    assert [r["code"] for r in regions(world.resident, level="community", parent_code="510199001")] == ["510199001002"]
+    assert regions(world.resident, q="万年场")[0]["code"] == "510108011", "other districts are left alone"
+
+
+@pytest.mark.parametrize("line", ["510199,street,x", "5101x9,district,x", "510199,district,", "510199,district",
+                                  "510199,city,x", "510199,district,a,b", '510199,district,"x"', "510199,district,试验区"])
+def test_a_bad_line_of_codes_is_named(world, line):
+    with pytest.raises(RuntimeError, match="refused: region_line_invalid at 5"):
+        load_codes(world, CODES + line + "\n")
+    assert regions(world.resident, q="510199") == []
+
+
+def test_the_codes_of_chengdu_load_by_one_command(world):
+    done = harness.run_linlid(world.settings, "regions", "load", str(harness.TOP / "sql/data/chengdu.csv"))
+    new, rest = done.split(" new, ")
+    assert int(new) > 3000 and rest.startswith("4 renamed, 0 ended"), "the fixture has short names"
+    assert regions(world.resident, level="district", q="510108")[0]["name"] == "成华区"
+    assert len(regions(world.resident, level="district")) == 20
+
+
+def test_codes_of_grids_have_their_length(shared):
+    for kind, parent, good, bad in (("master", ROOT, "510108011077", "51010801107"),
+                                    ("general", MASTER, "510108011009077", "5101080110090771"),
+                                    ("micro", GENERAL, "51010801100900177", "510108011009001"[:14])):
+        body = {"parent_id": parent, "kind": kind, "name": "编号"}
+        refused = shared.street.post("/v1/grids", {**body, "code": bad})
+        assert (refused.status_code, refused.json()["code"]) == (422, "grid_code_invalid")
+        assert refused.json()["errors"][0]["pointer"] == "/code"
+        assert shared.street.post("/v1/grids", {**body, "code": good}).status_code == 201
+    assert shared.street.post("/v1/grids", {"parent_id": GENERAL, "kind": "micro", "name": "旧号", "code": "WH-7"}).status_code == 201
+
+
+# The Party's side, and who answers -------------------------------------------------
+
+def party(client, grid, name, tag='"0"', status=200, **fields):
+    reply = client.put(f"/v1/grids/{grid}/party-org", {"name": name, **fields}, headers={"If-Match": tag})
+    assert reply.status_code == status, reply.text
+    return reply
+
+
+def test_three_levels_of_party_organisations(world):
+    """总网格党委 — 网格党支部 — 微网格党小组, of the kind each grid asks for."""
+    assert world.resident.get(f"/v1/grids/{A}/party-org").status_code == 404
+    committee = party(world.community, MASTER, "双福路社区党委", member_count=210).json()
+    party(world.community, GENERAL, "第一网格党支部", founded_on="2023-03-01")
+    group = party(world.community, A, "一微网格党小组", member_count=7)
+    party(world.community, SPECIAL, "银龄党支部")
+    found = {o["grid_id"]: (o["kind"], o["parent_grid_id"]) for o in walk(world.resident, "/v1/party-orgs", limit=2)}
+    assert found == {MASTER: ("committee", None), GENERAL: ("branch", MASTER), A: ("group", GENERAL),
+                     SPECIAL: ("branch", MASTER)}
+    assert committee["member_count"] == 210
+    party(world.community, A, "又一个党小组", status=412)  # 0..1
+    party(world.community, A, "一微网格党小组", tag=group.headers["ETag"], member_count=9)
+    assert world.lead.get(f"/v1/grids/{A}/party-org").json()["member_count"] == 9
+    for who, grid in (("community", ROOT), ("community", D), ("community2", A)):
+        party(getattr(world, who), grid, "x", status=404)
+    assert [o["grid_id"] for o in walk(world.resident, "/v1/party-orgs", under=GENERAL)] == [GENERAL, A]
+
+
+def test_committee_members_answer_for_areas(world):
+    """两委包片: an account and the general grids it answers for; no right by it."""
+    body = {"login": "newcomer", "grid_ids": [GENERAL, GENERAL2]}
+    made = world.community.post("/v1/duty-areas", body)
+    assert made.status_code == 201 and made.json()["active"]
+    assert [g["grid_id"] for g in made.json()["grids"]] == [GENERAL, GENERAL2] and made.json()["name"] == "谢天宇"
+    for change, code in (({"grid_ids": [A]}, "grid_not_general"), ({"grid_ids": [GENERAL3]}, "grid_not_found"),
+                         ({"login": "nobody"}, "account_unknown"),
+                         ({"from_on": "2026-02-01", "to_on": "2026-01-01"}, "dates_invalid")):
+        reply = world.community.post("/v1/duty-areas", {**body, **change})
+        assert (reply.status_code, reply.json()["code"]) == (422, code)
+    across = world.street.post("/v1/duty-areas", {**body, "grid_ids": [GENERAL, GENERAL3]})
+    assert across.json()["code"] == "grid_not_found", "an area is one community's"
+    path = f"/v1/duty-areas/{made.json()['id']}"
+    today, = world.sql("select core.today()::text")[0]
+    ended = world.community.put(path, {**body, "to_on": today}, headers={"If-Match": made.headers["ETag"]})
+    assert ended.status_code == 200 and not ended.json()["active"]
+    assert world.community.put(path, body, headers={"If-Match": made.headers["ETag"]}).status_code == 412
+    assert walk(world.community2, "/v1/duty-areas") == [] and len(walk(world.street, "/v1/duty-areas")) == 1
+    assert sign_in(world, "newcomer", "resident").get("/v1/dwellings").status_code == 403

@@ -44,6 +44,7 @@ def test_everybody_of_the_fixture_is_in_the_table():
 def planted(shared):
     shared.plants = plant_module.plant_all(shared)
     shared.houses = plant_module.plant_houses(shared)
+    shared.areas = plant_module.plant_duty_areas(shared)
     shared.redraws = plant_module.plant_redraws(shared)
     shared.claims, shared.login = plant_module.plant_claims(shared), plant_module.plant_login(shared)
     shared.settle()
@@ -123,6 +124,9 @@ class Reader:
         elif "/redraws/" in op.template:
             for redraw in self.world.redraws.values():
                 self.get(op, op.template.format(id=redraw))
+        elif "/duty-areas/" in op.template:
+            for area in self.world.areas.values():
+                self.get(op, op.template.format(id=area))
         elif "/compounds/" in op.template:
             for place in plant_module.COMPOUND_PATHS:
                 self.get(op, op.template.format(id=plant_module.compound_id(*place)))
@@ -171,7 +175,8 @@ def test_no_marker_out_of_scope_in_any_reply(readers, planted, name):
                ((p.photo, p.seen_by), (p.internal_photo, p.staff)) if not who(name)]
     hidden += [word for path, (_, dwelling, mark) in planted.houses.items() if not sees_house(name, path)
                for word in (dwelling, mark)]
-    hidden += [r for path, r in planted.redraws.items() if not sees_redraw(name, path)]
+    hidden += [i for those in (planted.redraws, planted.areas) for path, i in those.items()
+               if not sees_redraw(name, path)]
     for where, text in reader.text:
         # what one asks for comes back in no list; an echo of the address would be one
         leaks += [f"{mark} in {where}" for mark in hidden if mark in text]
@@ -266,12 +271,16 @@ def hidden_ids(world, op, name):
         return [world.login] if name != "resident" else []
     if op.id == "updateGrid":
         open_to = grid_writes(name)
+    elif op.id == "putPartyOrg":
+        open_to = grid_writes(name) + paths
     elif op.id in ("createAssignment", "listAssignments"):
         open_to = [p for p in GRIDS if any(p.startswith(own) for own in paths)]
     else:
         open_to = [p for p in GRIDS if p.startswith(f"{street}/")]
     if "/grids/" in op.template:
         return [grid_id(p) for p in GRIDS if p not in open_to]
+    if "/duty-areas/" in op.template:
+        return [a for path, a in world.areas.items() if not sees_redraw(name, path)]
     if "/redraws/" in op.template:
         return [r for path, r in world.redraws.items() if not sees_redraw(name, path)]
     if "/compounds/" in op.template or "/buildings/" in op.template or op.method == "PUT" and "/dwellings/" in op.template:

@@ -68,6 +68,11 @@ create table grid.grid (
 		and path ^@ (street_id || '/')),
 	constraint grid_path_check check (path ~ '^([1-9][0-9]*/)+$'
 		and path = coalesce(regexp_replace(path, '[0-9]+/$', ''), '') || serial || '/'),
+	-- Statistical codes of what is a division; 12 digits + 3 of a grid, and two
+	-- more of a micro-grid where a city numbers those. Other codes are free.
+	constraint grid_code_check check (code !~ '^[0-9]+$' or length(code) = any (case kind
+		when 'street' then array[length(code)] when 'master' then '{12}'::integer[]
+		when 'micro' then '{15,17}'::integer[] else '{15}'::integer[] end)),
 	constraint grid_dates_check check (valid_to >= valid_from)
 );
 create index grid_parent on grid.grid (street_id, parent_id, serial);
@@ -249,14 +254,14 @@ begin
 		where g.street_id = street and g.parent_id = $2)) n;
 	perform core.put_event('grid', $1, 'create', null, 'open', g.path, null, true)
 	from grid.grid g where g.street_id = street and g.id = $1;
-exception when unique_violation or foreign_key_violation then
+exception when unique_violation or foreign_key_violation or check_violation then
 	get stacked diagnostics broken = constraint_name;
 	perform grid.fail_constraint(broken);
 	raise;
 end
 $$;
 comment on function grid.create_grid(uuid, uuid, text, text, integer, text, integer, integer, uuid, date) is
-	'A grid under a parent; serial null = the next, valid_from null = today. LN422 grid_not_found /parent_id (unknown, or not the caller''s to maintain), grid_kind_mismatch, compound_not_found; LN409 grid_closed, grid_code_taken, grid_serial_taken.';
+	'A grid under a parent; serial null = the next, valid_from null = today. LN422 grid_not_found /parent_id (unknown, or not the caller''s to maintain), grid_kind_mismatch, grid_code_invalid, compound_not_found; LN409 grid_closed, grid_code_taken, grid_serial_taken.';
 
 create function grid.fail_constraint(name text) returns void
 language plpgsql
@@ -267,6 +272,8 @@ begin
 		perform core.fail(409, 'grid_serial_taken', '/serial');
 	elsif name ^@ 'grid_code_key' then
 		perform core.fail(409, 'grid_code_taken', '/code');
+	elsif name ^@ 'grid_code_check' then
+		perform core.fail(422, 'grid_code_invalid', '/code');
 	elsif name ^@ 'grid_parent_fkey' then
 		perform core.fail(422, 'grid_kind_mismatch', '/kind');
 	elsif name ^@ 'grid_compound_fkey' then
@@ -300,14 +307,14 @@ begin
 		updated_at = core.now(), updated_by = core.actor()
 	where g.street_id = street and g.id = $1;
 	perform core.put_event('grid', $1, 'update', null, null, old.path, null, true);
-exception when unique_violation or foreign_key_violation then
+exception when unique_violation or foreign_key_violation or check_violation then
 	get stacked diagnostics broken = constraint_name;
 	perform grid.fail_constraint(broken);
 	raise;
 end
 $$;
 comment on function grid.update_grid(uuid, text, text, text, integer, integer, uuid, date) is
-	'All that may change of a grid, when if_match is its version; valid_to closes it. LN404 not_found (unknown, or not the caller''s to maintain), LN412 version_conflict, LN422 dates_invalid, compound_not_found, LN409 grid_code_taken.';
+	'All that may change of a grid, when if_match is its version; valid_to closes it. LN404 not_found (unknown, or not the caller''s to maintain), LN412 version_conflict, LN422 dates_invalid, grid_code_invalid, compound_not_found, LN409 grid_code_taken.';
 
 ---------------------------------------------------------------- assignments
 create function grid.assign(id uuid, grid_id uuid, login text, lead_kind text, from_on date, to_on date) returns void

@@ -114,5 +114,66 @@ select grid.put_dwelling(:id::uuid, null, :if_match::text, jsonb_build_object('u
 select * from grid.dwelling_view d
 where d._street_id = :street::int and d.id = :id::uuid;
 
+-- Codes come again when they are renamed: the day tells versions apart.
+-- name: listRegions
+select r.*, r.code || ' ' || r.valid_from as _cursor
+from core.region_view r
+where (r.code, r.valid_from) > (case when :after::text is null then '' else split_part(:after::text, ' ', 1) end,
+		case when :after::text is null then '-infinity'::date else split_part(:after::text, ' ', 2)::date end)
+	and (:level::text is null or r.level = :level::text)
+	and (:parent_code::text is null or r.parent_code = :parent_code::text)
+	and (:q::text is null or r.code ^@ :q::text or strpos(r.name, :q::text) > 0)
+	and r.valid_from <= coalesce(:on_date::date, core.today())
+	and (r.valid_to is null or r.valid_to > coalesce(:on_date::date, core.today()))
+order by r.code, r.valid_from
+limit :limit::int + 1;
+
+-- name: listPartyOrgs
+select p.*, p._path as _cursor
+from grid.party_org_view p
+where p._street_id = :street::int
+	and p._path > case when :after::text is null then '' else :after::text end
+	and (:under::uuid is null or p._path ^@ (select u.path from grid.grid u
+		where u.street_id = :street::int and u.id = :under::uuid))
+	and (:updated_after::timestamptz is null or p.updated_at > :updated_after::timestamptz)
+order by p._path
+limit :limit::int + 1;
+
+-- name: getPartyOrg
+select * from grid.party_org_view p
+where p._street_id = :street::int and p.grid_id = :id::uuid;
+
+-- name: putPartyOrg
+select grid.put_party_org(:id::uuid, :if_match::text, :name::text, :member_count::int, :founded_on::date);
+select * from grid.party_org_view p
+where p._street_id = :street::int and p.grid_id = :id::uuid;
+
+-- name: listDutyAreas
+select d.*, d.id as _cursor
+from grid.duty_area_view d
+where d._street_id = :street::int
+	and d.id > case when :after::text is null
+		then '00000000-0000-0000-0000-000000000000' else :after::uuid end
+	and (:active::boolean is null or d.active = :active::boolean)
+	and (:updated_after::timestamptz is null or d.updated_at > :updated_after::timestamptz)
+order by d.id
+limit :limit::int + 1;
+
+-- name: createDutyArea
+select grid.put_duty_area(:new_id::uuid, null, :login::text, :grid_ids::jsonb, :note::text,
+	:from_on::date, :to_on::date);
+select d.*, '/v1/duty-areas/' || d.id as _location from grid.duty_area_view d
+where d._street_id = :street::int and d.id = :new_id::uuid;
+
+-- name: getDutyArea
+select * from grid.duty_area_view d
+where d._street_id = :street::int and d.id = :id::uuid;
+
+-- name: updateDutyArea
+select grid.put_duty_area(:id::uuid, :if_match::text, :login::text, :grid_ids::jsonb, :note::text,
+	:from_on::date, :to_on::date);
+select * from grid.duty_area_view d
+where d._street_id = :street::int and d.id = :id::uuid;
+
 -- helper: jobRedraw
 select grid.run_redraws() as ran;
