@@ -237,16 +237,19 @@ create function identity.sms_begin(id uuid, phone_index text, purpose text, code
 returns table (verdict text, retry_after integer)
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
+declare
+	c record;
 begin
-	-- In this order always: rivals queue, they do not deadlock.
-	retry_after := greatest(
-		identity.count_attempt('sms_minute', $2, 1, '1 minute'),
-		identity.count_attempt('sms_hour', $2, 5, '1 hour'),
-		identity.count_attempt('sms_day', $2, 10, '1 day'),
-		identity.count_attempt('sms_address', $5, 100, '1 hour'));
-	if retry_after = 0 and $6 > 0 then
-		retry_after := identity.count_attempt('sms_all', '', $6, '1 hour');
-	end if;
+	-- In this order always: rivals queue, they do not deadlock. What one limit
+	-- refuses the wider ones do not count, or anybody could use up a phone's day.
+	retry_after := 0;
+	for c in select * from (values ('sms_minute', $2, 1, interval '1 minute'), ('sms_hour', $2, 5, '1 hour'),
+		('sms_day', $2, 10, '1 day'), ('sms_address', $5, 100, '1 hour'), ('sms_all', '', $6, '1 hour')) l (kind, key, most, span)
+		where most > 0
+	loop
+		retry_after := identity.count_attempt(c.kind, c.key, c.most, c.span);
+		exit when retry_after > 0;
+	end loop;
 	verdict := case when retry_after > 0 then 'throttled' else 'ok' end;
 	if verdict = 'ok' then
 		insert into identity.sms_code (id, phone_index, purpose, code_hash, expires_at)
