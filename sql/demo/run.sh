@@ -55,6 +55,8 @@ configure() {
 		database_jobs = "$pg user=linli_job"
 		keys_dir = "$home/keys"
 		data_dir = "$home/data"
+		sms_url = "file:$home/data/sms.log"
+		sms_per_hour = 0
 		# The demo is there to be tried hard, from one machine.
 		actor_per_minute = 0
 		address_per_minute = 0
@@ -164,5 +166,5 @@ write_tokens || fail 'no tokens: are the accounts of the demo there?'
 wait_ready
 # From here on, being stopped is how it ends well.
 trap 'exit 0' INT TERM
-sed "s|@URL@|$url|g" sql/demo/walk.txt
+sed "s|@URL@|$url|g; s|@SMS@|$home/data/sms.log|g" sql/demo/walk.txt
 wait "$daemon"
