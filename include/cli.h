@@ -13,6 +13,7 @@ int cmd_token(int argc, char **argv);
 int cmd_keys(int argc, char **argv);
 int cmd_user(int argc, char **argv);
 int cmd_regions(int argc, char **argv);
+int cmd_audit(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
 /* One statement as linli_owner. NULL on failure, said on stderr. */

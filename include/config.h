@@ -20,6 +20,7 @@ struct config {
 	long statement_timeout_ms;
 	char *keys_dir;        /* signing keys and the data key */
 	char *data_dir;        /* photos */
+	char *audit_heads;     /* "" = into the log only */
 	char *issuer;          /* iss of the tokens */
 	char *audience;        /* aud of the tokens */
 	long access_token_seconds;

@@ -5,6 +5,8 @@
 #include "blob.h"
 #include "config.h"
 #include "encode.h"
+#include "file.h"
+#include "heads.h"
 #include "image.h"
 #include "log.h"
 #include "memory.h"

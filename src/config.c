@@ -74,6 +74,8 @@ static const struct setting settings[] = {
 	T(keys_dir, "/var/lib/linli/keys", NULL, false,
 	  "folder of the signing keys and the data key"),
 	T(data_dir, "/var/lib/linli/data", NULL, false, "folder of the photos"),
+	T(audit_heads, "", NULL, false,
+	  "file the heads of the audit log are added to; empty = only logged"),
 	T(issuer, "linli", NULL, false, "iss of the access tokens"),
 	T(audience, "linli", NULL, false, "aud of the access tokens"),
 	N(access_token_seconds, 900, 30, 86400, true,

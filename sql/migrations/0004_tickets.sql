@@ -1159,6 +1159,7 @@ begin
 	end if;
 	perform ticket.permit(t, 'contact');
 	perform ticket.tell(t, 'contact_viewed', null, core.role(), null, true);
+	perform audit.put('contact', 'ticket', t.id, null, '{contact_name,contact_phone}', p_path => t.path);
 	return query select p.contact_name, p.contact_phone from ticket.private p
 	where p.street_id = t.street_id and p.ticket_id = t.id;
 end

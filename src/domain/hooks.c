@@ -12,10 +12,11 @@ const struct hook *const all_hooks[] = {
 	sessions_hooks, sms_hooks, wechat_hooks, NULL,
 };
 
-extern const struct job_hook ops_job_hooks[], photos_job_hooks[];
+extern const struct job_hook audit_job_hooks[], ops_job_hooks[],
+	photos_job_hooks[];
 
 const struct job_hook *const all_job_hooks[] = {
-	ops_job_hooks, photos_job_hooks, NULL,
+	audit_job_hooks, ops_job_hooks, photos_job_hooks, NULL,
 };
 
 static bool

@@ -112,10 +112,10 @@ select is_empty($$select n.nspname, rolname, p from pg_namespace n, pg_roles,
 	where rolname = who and n.nspname !~ '^pg_' and has_schema_privilege(rolname, n.oid, p)$$,
 	'the daemon''s roles create in no schema');
 -- security 46
-select is_empty($$select rolname, p from pg_roles, unnest('{UPDATE,DELETE,TRUNCATE,TRIGGER,REFERENCES}'::text[]) p
-	where not rolsuper and rolname !~ '^pg_' and rolname <> 'linli_owner' and has_table_privilege(rolname, 'core.event', p)
-	union all select 'linli_owner', p from unnest('{UPDATE,DELETE,TRUNCATE}'::text[]) p
-	where has_table_privilege('linli_owner', 'core.event', p)$$, 'nobody may rewrite the events');
+select is_empty($$select rolname, p from pg_roles, unnest('{UPDATE,DELETE,TRUNCATE,TRIGGER,REFERENCES}'::text[]) p, unnest('{core.event,audit.entry}'::text[]) t
+	where not rolsuper and rolname !~ '^pg_' and rolname <> 'linli_owner' and has_table_privilege(rolname, t, p)
+	union all select 'linli_owner', p from unnest('{UPDATE,DELETE,TRUNCATE}'::text[]) p, unnest('{core.event,audit.entry}'::text[]) t
+	where has_table_privilege('linli_owner', t, p)$$, 'nobody may rewrite the events, nor the audit log');
 select is_empty($$select name from relation r where class = 'key' and has_any_column_privilege('linli_app', r.oid, 'SELECT')$$,
 	'the app reads no key table');
 select is_empty($$select distinct grantee::regrole from pg_namespace n, aclexplode(n.nspacl) x
@@ -137,7 +137,7 @@ select is_empty($$select name from routine where prosecdef
 -- security 43: what runs with its owner's rights is named here, so that a new
 -- one is thought about.
 select is_empty($$select name from routine where prosecdef and split_part(name, '(', 1) not in (
-	'core.backlog', 'core.changed_streets', 'core.enter', 'core.era_fits', 'core.horizon', 'core.idem_put',
+	'audit.heads', 'core.backlog', 'core.changed_streets', 'core.enter', 'core.era_fits', 'core.horizon', 'core.idem_put',
 	'core.idem_sweep', 'core.idem_sweep_all', 'core.newest_event', 'grid.assign', 'grid.at', 'grid.cancel_redraw',
 	'grid.commit_redraw', 'grid.create_grid', 'grid.describe_moves', 'grid.end_assignment', 'grid.execute_redraw',
 	'grid.fill_building', 'grid.move_dwellings', 'grid.preview_redraw', 'grid.put_building', 'grid.put_duty_area',
