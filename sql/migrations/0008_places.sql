@@ -379,6 +379,8 @@ declare
 	here constant public.geometry := public.st_setsrid(public.st_makepoint(p_lon, p_lat), 4326);
 begin
 	return query select b.grid_id, b.path, b.kind from grid.boundary b
+	join grid.grid g on g.street_id = b.street_id and g.id = b.grid_id
+		and g.valid_from <= p_on and (g.valid_to is null or g.valid_to > p_on)
 	where b.street_id = p_street and b.kind in ('micro', 'special')
 		and b.geom operator(public.&&) here and public.st_intersects(b.geom, here)
 		and b.from_on <= p_on and (b.to_on is null or b.to_on > p_on)
@@ -389,32 +391,34 @@ $$;
 comment on function grid.at(integer, float8, float8, date) is
 	'The one grid of a point (WGS-84) on a day: a micro-grid, else a special grid; on a shared edge, the one of the lowest path.';
 grant select (street_id, grid_id, path, kind, from_on, to_on, geom) on grid.boundary to linli_matcher;
+grant select (street_id, id, valid_from, valid_to) on grid.grid to linli_matcher;
 grant create on schema grid to linli_matcher;
 alter function grid.at(integer, float8, float8, date) owner to linli_matcher;
 revoke create on schema grid from linli_matcher;
 
-create function grid.locate(p_lon float8, p_lat float8, p_crs text)
-	returns table (grid_id uuid, path text, lon float8, lat float8)
-language plpgsql stable rows 1
+create function grid.locate(p_lon float8, p_lat float8, p_crs text,
+	out grid_id uuid, out path text, out lon float8, out lat float8)
+language plpgsql stable
 as $$
 begin
-	return query select a.grid_id, a.path, w.lon, w.lat
-	from core.wgs84(p_lon, p_lat, p_crs) w
-	cross join lateral grid.at(core.street(), w.lon, w.lat, core.today()) a
-	join grid.grid g on g.street_id = core.street() and g.id = a.grid_id
-		and g.valid_from <= core.today() and (g.valid_to is null or g.valid_to > core.today());
+	lon := p_lon;
+	lat := p_lat;
+	if p_crs = 'gcj02' then
+		select w.wgs_lon, w.wgs_lat into lon, lat from core.gcj02_to_wgs84(p_lon, p_lat) w;
+	end if;
+	select a.grid_id, a.path into grid_id, path from grid.at(core.street(), lon, lat, core.today()) a;
 end
 $$;
 comment on function grid.locate(float8, float8, text) is
-	'The grid of the caller''s street at a position today; no row outside all of them.';
+	'The grid of the caller''s street at a position today, null outside all of them, and the position in WGS-84.';
 
-create function grid.here(p_lon float8, p_lat float8, p_crs text)
-	returns table (grid_id uuid, lon float8, lat float8)
-language plpgsql stable rows 1
+create function grid.here(p_lon float8, p_lat float8, p_crs text,
+	out grid_id uuid, out path text, out lon float8, out lat float8)
+language plpgsql stable
 as $$
 begin
-	return query select l.grid_id, l.lon, l.lat from grid.locate(p_lon, p_lat, p_crs) l;
-	if not found then
+	select l.* into grid_id, path, lon, lat from grid.locate(p_lon, p_lat, p_crs) l;
+	if grid_id is null then
 		perform core.fail(404, 'no_grid_here');
 	end if;
 end
