@@ -190,3 +190,17 @@ def test_database_away(cli, tmp_path):
     for args in (("token", "--account", "resident"), ("user", "disable", "--login", "resident")):
         code, out, why = cli(*args)
         assert (code, out) == (1, "") and "database is away" in why
+
+
+@pytest.mark.parametrize("args", [(), ("load",), ("old", "x"), ("load", "x", "y"), ("load", "x", "--at", "2026-01-01")])
+def test_regions_usage(cli, args):
+    code, out, why = cli("regions", *args)
+    assert (code, out) == (2, "") and why.startswith("usage: linlid regions")
+
+
+def test_regions_says_what_it_cannot_read(cli, tmp_path):
+    (tmp_path / "empty").write_text("")
+    (tmp_path / "binary").write_bytes(b"code,level,name\n\0")
+    for name in ("missing", "empty", "binary"):
+        code, out, why = cli("regions", "load", str(tmp_path / name))
+        assert (code, out) == (1, "") and "cannot be read" in why

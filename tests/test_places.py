@@ -468,6 +468,19 @@ def test_two_redraws_at_once_never_overlap(world):
     assert commit(world.community, stale, 409) == "redraw_stale"
 
 
+def test_a_closed_grid_gives_its_ground_free(world):
+    """Also one that was closed by hand: nobody is there any more."""
+    today, = world.sql("select core.today()::text")[0]
+    grid = world.community.get(f"/v1/grids/{A}")
+    body = {"name": "A", "household_count": 60, "person_count": 150, "valid_to": today}
+    assert world.community.put(f"/v1/grids/{A}", body, headers={"If-Match": grid.headers["ETag"]}).status_code == 200
+    assert locate(world.resident, 104.083, 30.66) == "no_grid_here"
+    assert A not in {f["id"] for f in boundaries(world.resident)}
+    assert preview(world.community, feature(A, box(WEST, SOUTH, LINE, NORTH)), status=409) == ("grid_closed", "/features/0/id")
+    assert redraw(world.community, feature(B, box(WEST, SOUTH, EAST, NORTH)))["gaps"] == []
+    assert locate(world.resident, 104.083, 30.66) == B
+
+
 def test_a_map_goes_out_and_comes_back(world):
     """Export in GCJ-02, import the same: nothing moves, by more than a hair."""
     settle_twelve(world)

@@ -466,6 +466,8 @@ begin
 	return query with found as materialized (
 		select b.grid_id, b.from_on, b.to_on, b.area, b.path
 		from grid.boundary b
+		join grid.grid g on g.street_id = street and g.id = b.grid_id
+			and (p_grid is not null or g.valid_to is null or g.valid_to > day)
 		where b.street_id = street and b.path >= place and b.path < core.path_end(place)
 			and (p_kind is null or b.kind = p_kind)
 			and (case when p_grid is null then b.from_on <= day and (b.to_on is null or b.to_on > day)
@@ -677,6 +679,7 @@ begin
 	select null, b.grid_id, b.kind, b.path, g.parent_path, b.geom::public.geometry
 	from grid.boundary b
 	join grid.grid g on g.street_id = b.street_id and g.id = b.grid_id
+		and (g.valid_to is null or g.valid_to > p_on)
 	where b.street_id = core.street() and b.from_on <= p_on and (b.to_on is null or b.to_on > p_on)
 		and not exists (select from grid.redraw_item i where i.street_id = b.street_id
 			and i.redraw_id = p_redraw and i.grid_id = b.grid_id);
