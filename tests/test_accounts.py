@@ -7,6 +7,7 @@ import uuid
 import harness
 import phones
 import samples
+import story
 import totp
 from phones import client
 from test_logins import by_wechat, forgive, refused
@@ -56,6 +57,18 @@ def test_a_password_is_reset_by_the_bound_phone(shared):
     refused(sign_in(shared, mine), 401, "login_failed")
     assert sign_in(shared, mine, password="linli-new").status_code == 201
     refused(shared.client().post("/v1/logins/password", good), 401, "code_wrong")
+
+
+def test_who_is_barred_gets_in_by_no_login(shared):
+    """security 14"""
+    mine, who = samples.person(shared, "resident"), uuid.uuid4().hex[:12]
+    assert client(shared, mine).post("/v1/me/logins/wechat", {"code": f"login-{who}-0"}).status_code == 201
+    other = by_wechat(shared, code=f"login-{who}-1").json()
+    harness.run_linlid(shared.settings, "user", "disable", "--login", mine["login"])
+    assert not alive(shared, mine) and not alive(shared, other)
+    refused(by_wechat(shared, code=f"login-{who}-2"), 403, "account_disabled")
+    harness.run_linlid(shared.settings, "user", "enable", "--login", mine["login"])
+    assert by_wechat(shared, code=f"login-{who}-3").json()["account_id"] == mine["account_id"]
 
 
 def test_without_a_password_there_is_none_to_change(shared):
@@ -260,6 +273,9 @@ def test_a_resident_joins_by_wechat_and_reports_from_where_the_phone_is(shared):
     approved = shared.lead.post(f"/v1/claims/{claim['id']}/approve", {"reason": "欢迎"})
     assert approved.status_code == 200 and approved.json()["status"] == "approved"
     refused(shared.community.post(f"/v1/claims/{claim['id']}/reject", {"reason": "x"}), 409, "wrong_state")
+    shared.settle()
+    for who, seen in ((shared.lead, ["submit", "approve"]), (shared.lead_next, []), (shared.resident, [])):
+        assert [e["action"] for e in story.feed(who)[0] if e["subject_id"] == claim["id"]] == seen
     mine, = me.get("/v1/me/claims").json()["items"]
     assert (mine["status"], mine["reason"]) == ("approved", "欢迎")
     at_home = client(shared, me.post("/v1/sessions/switch", {"role": "resident", "street_id": 1}).json())

@@ -163,3 +163,20 @@ def test_calls_are_counted(outside, tmp_path):
         text = s.makefile("rb").read().decode()
     assert 'linli_outbound_total{service="sms",end="answered"} 1\n' in text
     assert 'linli_outbound_total{service="wechat",end="unreachable"} 1\n' in text
+
+
+def test_nothing_of_it_stands_in_the_log(outside):
+    """security 47"""
+    world = outside(log_level="debug")
+    assert code(world).status_code == 202 and by_wechat(world).status_code == 201
+    reply = world.client().post("/v1/sessions/wechat", {
+        "code": "login-canary-1", "phone_code": "phone-13700000001-1"})
+    assert reply.status_code == 201
+    world.gateway.fault = world.wechat.fault = "status"
+    assert code(world).status_code == 503 and by_wechat(world).status_code == 503
+    sent = world.gateway.codes()
+    secrets = ["sms-test-secret", "wechat-test-secret", "canary", "13700000001", "token-1", "c2Vzc2lvbi1rZXktY2FuYXJ5",
+               *(s["phone"] for s in sent), *(f'"{s["code"]}"' for s in sent)]
+    text = world.server.log.read_text()
+    assert world.server.lines("sms_failed") and world.server.lines("wechat")
+    assert [s for s in secrets if s in text] == []

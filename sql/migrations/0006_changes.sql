@@ -138,7 +138,8 @@ declare
 	s integer;
 	n integer := 0;
 begin
-	for s in select x.id from grid.street x order by x.id loop
+	-- 0: what visitors did, who have no street yet
+	for s in select 0 union all select x.id from grid.street x order by 1 loop
 		perform core.enter_system(s);
 		n := n + core.idem_sweep();
 	end loop;

@@ -732,6 +732,20 @@ $$;
 comment on function identity.claims(boolean, uuid) is
 	'The caller''s own claims, or those of the caller''s grids.';
 
+create function identity.claim_event(c identity.claim, action text, from_state text) returns void
+language plpgsql
+as $$
+declare
+	mine constant text := current_setting('linli.street', true);
+begin
+	perform set_config('linli.street', c.street_id::text, true);
+	perform core.put_event('claim', c.id, action, from_state, c.status, c.path, c.account_id, false);
+	perform set_config('linli.street', mine, true);
+end
+$$;
+comment on function identity.claim_event(identity.claim, text, text) is
+	'Appends what happened to a claim to the feed of its street, whoever does it from where.';
+
 create function identity.submit_claim(id uuid, street integer, grid uuid, compound uuid, name text, address text, tenure text, from_address text)
 returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -760,6 +774,7 @@ begin
 	exception when unique_violation then
 		perform core.fail(409, 'claim_pending');
 	end;
+	perform identity.claim_event(c, 'submit', null) from identity.claim c where c.id = $1;
 	perform identity.log('claim_submitted', core.actor(), true, $8, json_build_object('claim', $1, 'street_id', $2));
 	return $1;
 end
@@ -804,6 +819,8 @@ begin
 	update identity.claim x set status = verdict, reason = decide_claim.reason, grid_id = coalesce(grid, x.grid_id),
 		updated_at = core.now(), decided_by = core.actor()
 	where x.id = $1;
+	perform identity.claim_event(x, case verdict when 'approved' then 'approve' when 'rejected' then 'reject'
+		else 'withdraw' end, 'pending') from identity.claim x where x.id = $1;
 	perform identity.log('claim_' || verdict, c.account_id, true, null, json_build_object('claim', $1));
 	return $1;
 end

@@ -61,5 +61,14 @@ select is(identity.wechat_token_put('app', 'next', 200), 2, 'the next');
 select is((select verdict from identity.wechat_token('app', null)), 'refresh', 'near its end one fetches');
 select is((select row(verdict, sealed) from identity.wechat_token('app', null)), row('ok'::text, 'next'::text), 'while the others go on');
 
+-- what visitors did under a key goes like everybody's
+reset role;
+insert into core.idempotency (street_id, actor_id, key, hash, status, created_at)
+values (0, :'resident', 'old', 'h', 200, now() - interval '25 hours'), (0, :'resident', 'new', 'h', 200, now());
+set local role linli_owner;
+select cmp_ok(core.idem_sweep_all(), '>=', 1, 'dead keys go');
+reset role;
+select is(array(select key from core.idempotency where street_id = 0), '{new}'::text[], 'also those of no street');
+
 select * from finish(true);
 rollback;
