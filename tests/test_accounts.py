@@ -296,6 +296,19 @@ def inner_point(geometry):
     return [round((min(p[i] for p in ring) + max(p[i] for p in ring)) / 2, 7) for i in (0, 1)]
 
 
+def test_a_claim_by_the_phones_position(shared):
+    here = shared.lead.get(f"/v1/grids/{samples.GRID}/boundaries?crs=gcj02").json()["features"][0]
+    lon, lat = inner_point(here["geometry"])
+    me = client(shared, samples.person(shared, "visitor"))
+    body = {**samples.CLAIM, "grid_id": None, "position": {"lon": lon, "lat": lat, "crs": "gcj02"}}
+    refused(me.post("/v1/claims", {**body, "grid_id": samples.GRID}), 422, "claim_place")
+    refused(me.post("/v1/claims", {**body, "position": {"lon": 80, "lat": 20, "crs": "wgs84"}}),
+            422, "claim_place_unknown")
+    made = me.post("/v1/claims", body)
+    assert made.status_code == 201 and made.json()["grid_id"] == samples.GRID
+    assert shared.lead.post(f"/v1/claims/{made.json()['id']}/approve").status_code == 200
+
+
 def test_a_claim_for_a_compound_is_the_communitys(shared):
     tokens = samples.person(shared, "visitor")
     me = client(shared, tokens)

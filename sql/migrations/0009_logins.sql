@@ -746,7 +746,7 @@ $$;
 comment on function identity.claim_event(identity.claim, text, text) is
 	'Appends what happened to a claim to the feed of its street, whoever does it from where.';
 
-create function identity.submit_claim(id uuid, street integer, grid uuid, compound uuid, name text, address text, tenure text, from_address text)
+create function identity.submit_claim(id uuid, street integer, grid uuid, compound uuid, name text, address text, tenure text, from_address text, pos json)
 returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -754,10 +754,13 @@ declare
 	mine constant text := current_setting('linli.street', true);
 	place record;
 begin
-	if num_nonnulls(grid, compound) <> 1 then
+	if num_nonnulls(grid, compound, pos) <> 1 then
 		perform core.fail(422, 'claim_place', '/grid_id');
 	end if;
 	perform set_config('linli.street', street::text, true);
+	if pos is not null then
+		select l.grid_id into grid from grid.locate((pos ->> 'lon')::float8, (pos ->> 'lat')::float8, pos ->> 'crs') l;
+	end if;
 	if grid is not null then
 		select g.path, g.name into place from grid.grid g where g.street_id = street and g.id = grid
 			and g.kind in ('micro', 'special') and (g.valid_to is null or g.valid_to > core.today());
@@ -766,7 +769,7 @@ begin
 	end if;
 	perform set_config('linli.street', mine, true);
 	if place.path is null then
-		perform core.fail(422, 'claim_place_unknown', case when grid is null then '/compound_id' else '/grid_id' end);
+		perform core.fail(422, 'claim_place_unknown', case when pos is not null then '/position' when grid is null then '/compound_id' else '/grid_id' end);
 	end if;
 	begin
 		insert into identity.claim (id, account_id, street_id, path, grid_id, compound_id, place, name, address, tenure)
@@ -779,8 +782,8 @@ begin
 	return $1;
 end
 $$;
-comment on function identity.submit_claim(uuid, integer, uuid, uuid, text, text, text, text) is
-	'The caller says they live in a grid, or a compound, of a street. LN422 claim_place, claim_place_unknown, LN409 claim_pending.';
+comment on function identity.submit_claim(uuid, integer, uuid, uuid, text, text, text, text, json) is
+	'The caller says they live in a grid, at a position or in a compound of a street. LN422 claim_place, claim_place_unknown, LN409 claim_pending.';
 
 create function identity.decide_claim(id uuid, verdict text, grid uuid, reason text) returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -843,5 +846,5 @@ grant execute on function identity.enrol_totp(text), identity.my_totp(boolean),
 	identity.my_sessions(), identity.end_others(uuid, text), identity.my_events(), identity.my_roles(),
 	identity.switch_session(text, integer, uuid, boolean, uuid, uuid, text, integer, text),
 	identity.places(integer, text, text, integer), identity.claims(boolean, uuid),
-	identity.submit_claim(uuid, integer, uuid, uuid, text, text, text, text),
+	identity.submit_claim(uuid, integer, uuid, uuid, text, text, text, text, json),
 	identity.decide_claim(uuid, text, uuid, text) to linli_app;

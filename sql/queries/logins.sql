@@ -126,7 +126,7 @@ from identity.places(coalesce(:street_id::int, :street::int), :q::text, :after::
 
 -- name: submitClaim
 select identity.submit_claim(:new_id::uuid, :street_id::int, :grid_id::uuid, :compound_id::uuid,
-	:name::text, :address::text, :tenure::text, :client_address::text);
+	:name::text, :address::text, :tenure::text, :client_address::text, :position::json);
 select c.* from identity.claims(true, :new_id::uuid) c;
 
 -- name: listMyClaims
