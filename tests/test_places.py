@@ -299,7 +299,9 @@ def settle_twelve(world):
     by_line = {"lon": 104.0915, "lat": 30.66, "crs": "wgs84"}
     make = lambda state, **f: samples.ticket(world, state, **f)  # noqa: E731
     return {"open": make("accepted", position=by_line), "closed": make("closed", position=by_line),
-            "deep": make("accepted", position={**by_line, "lon": 104.083}), "plain": make("accepted")}
+            "deep": make("accepted", position={**by_line, "lon": 104.083}), "plain": make("accepted"),
+            # named A, though the phone was in B: no line that moves between them passes over it
+            "named": make("accepted", position={**by_line, "lon": 104.098}, grid_id=A)}
 
 
 def check_moved(world, t):
@@ -308,7 +310,7 @@ def check_moved(world, t):
     assert world.lead.get(f"/v1/tickets/{t['open']}").status_code == 404, "A's lead loses what moved"
     assert read(world.lead_next, t["open"])["grid_id"] == B
     assert actions(world.resident, t["open"]).count("transfer") == 1
-    for stays in ("closed", "deep", "plain"):
+    for stays in ("closed", "deep", "plain", "named"):
         assert read(world.lead, t[stays])["grid_id"] == A, stays
     new = submit(world.resident, **{**samples.TICKET, "position": {"lon": 104.0915, "lat": 30.66, "crs": "wgs84"}})
     assert new["grid_id"] == B
@@ -356,6 +358,7 @@ def test_a_redraw_of_tomorrow_waits_for_its_day(world):
     assert house(world.community, walk(world.community, "/v1/dwellings", under=A)[-1]["building_id"],
                  number="999", unit="9单元", position={"lon": 104.092, "lat": 30.66, "crs": "wgs84"})["grid_id"] == A
     world.set_clock("1 day")
+    ran = together(4, lambda i: world.sql("select grid.run_redraws()")[0][0])
     done = harness.wait_for(lambda: (r := world.community.get(f"/v1/redraws/{seen['id']}").json()).get("state") == "done"
                             and r, "the job to do it")
     assert done["moves"][0]["dwellings"] == 13
@@ -364,7 +367,8 @@ def test_a_redraw_of_tomorrow_waits_for_its_day(world):
     check_moved(world, t)
     first = [g["from_on"] for g in walk(world.community, "/v1/dwellings", under=B)[0]["grids"]]
     assert first == [today, tomorrow]
-    assert [e["message"] for e in world.server.lines("job") if "jobRedraw" in e["message"]] == ["jobRedraw: 1"]
+    by_job = [e["message"] for e in world.server.lines("job") if "jobRedraw" in e["message"]]
+    assert sum(ran) + len(by_job) == 1 and by_job in ([], ["jobRedraw: 1"])
     assert world.sql("select count(*) from core.event where subject_id = %s and action = 'done'", seen["id"]) == [(1,)]
 
 
@@ -395,7 +399,7 @@ def test_a_micro_grid_is_split(world):
     assert preview(world.community, close=[A], status=422) == ("successor_missing", "/close")
     seen = preview(world.community, feature(None, south, name="南", **new), feature(None, north, name="北", **new), close=[A])
     south_id, north_id = seen["grids"][0]["grid_id"], seen["grids"][1]["grid_id"]
-    assert {(m["to_name"], m["dwellings"], m["open_tickets"]) for m in seen["moves"]} == {("南", 16, 3)}
+    assert {(m["to_name"], m["dwellings"], m["open_tickets"]) for m in seen["moves"]} == {("南", 16, 4)}
     assert {e["effect"] for e in seen["leads"]} == {"ends"}
     commit(world.community, seen)
     numbers = {g["id"]: g["serial"] for g in walk(world.resident, "/v1/grids", parent_id=GENERAL)}

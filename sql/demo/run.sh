@@ -86,6 +86,7 @@ load_demo() {
 	done
 	$psql -1 -d "$pg user=postgres" "$@" \
 		-c "comment on database linli is 'demo loaded'" >/dev/null
+	linlid regions load - --on 2024-01-01 <sql/data/chengdu.csv >/dev/null
 }
 
 # The one picture of the demo: for the walk, and as what finished tickets show,

@@ -1045,10 +1045,7 @@ declare
 	r grid.redraw;
 	m record;
 begin
-	select x.* into r from grid.redraw x where x.street_id = street and x.id = p_id for update;
-	if r.state <> 'scheduled' then
-		return;
-	end if;
+	select x.* into r from grid.redraw x where x.street_id = street and x.id = p_id;
 	perform grid.describe_redraw(p_id);
 	for m in select x.to_grid, g.path, array_agg(x.id) filter (where x.what = 'dwelling') as dwellings,
 			coalesce(array_agg(x.id) filter (where x.what = 'ticket'), '{}') as tickets
@@ -1066,7 +1063,7 @@ begin
 end
 $$;
 comment on function grid.execute_redraw(uuid) is
-	'On the day of a redraw: dwellings and open tickets go to their new grid, leads of closed grids end or follow. Once: it moves on from scheduled. Not for the app.';
+	'On the day of a redraw: dwellings and open tickets go to their new grid, leads of closed grids end or follow. Its callers have it locked and scheduled. Not for the app.';
 
 create function grid.follow_leads(p_id uuid, p_on date) returns void
 language plpgsql
