@@ -127,21 +127,22 @@ resolve(const struct query *q, struct bind *b, const struct operation *op)
 	struct bind as_body = { .name = xstrdup(b->name) }, context = *b;
 	bool in_param = find_param(b, op), in_body = find_body(&as_body, op);
 	bool in_context = find_context(&context);
-
-	if (in_param && in_body)
-		return query_fault(q, ":%s is a parameter and a body field",
-				   b->name);
 	/* A client that could set :street would choose what it may see. */
-	if ((in_param || in_body) && in_context && !op->public_)
-		return query_fault(q, ":%s is the context's; name the field "
-				   "of %s (%s) otherwise", b->name, op->id,
-				   op->source);
-	if (in_body) {
+	bool taken = (in_param || in_body) && in_context && !op->public_;
+
+	if (in_body && !in_param && !taken) {
 		free(b->name);
 		*b = as_body;
 	} else {
 		free(as_body.name);
 	}
+	if (in_param && in_body)
+		return query_fault(q, ":%s is a parameter and a body field",
+				   b->name);
+	if (taken)
+		return query_fault(q, ":%s is the context's; name the field "
+				   "of %s (%s) otherwise", b->name, op->id,
+				   op->source);
 	if (in_param || in_body || find_hook(b, op))
 		return true;
 	if (!in_context)
@@ -189,12 +190,13 @@ add_idem_form(struct query *q, const struct operation *op)
 {
 	struct statement *st = &q->statements[q->statement_count - 1];
 	size_t n = st->bind_count;
-	char *sql, *name, *comment = query_comment(q, "");
+	char *sql, *name, *comment;
 
 	if (op->public_ || op->reply_list)
 		return query_fault(q, "%s (%s) cannot take an Idempotency-Key: "
 				   "it is %s", op->id, op->source,
 				   op->public_ ? "public" : "a list");
+	comment = query_comment(q, "");
 	st->binds = xrealloc(st->binds, (n + 2) * sizeof(*st->binds));
 	st->binds[n] = (struct bind){ .from = BIND_CONTEXT,
 				      .index = CTX_IDEM_KEY,

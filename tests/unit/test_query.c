@@ -408,9 +408,13 @@ describe(const struct column *columns)
 static bool
 list_reply(const void *columns)
 {
-	return query_check_reply(
-		describe(columns),
-		operations[1].query->statements[0].db_index, small_contract());
+	PGresult *res = describe(columns);
+	bool ok = query_check_reply(
+		res, operations[1].query->statements[0].db_index,
+		small_contract());
+
+	PQclear(res);
+	return ok;
 }
 
 static void
