@@ -32,7 +32,7 @@ class Count:
 
 def run(command, **env):
     """Exit code and all output; a part that hangs is ended, not waited for."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    done = subprocess.run([*harness.TIED, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True, errors="replace", timeout=3000, cwd=harness.TOP,
                           env={**os.environ, **env})
     return done.returncode, done.stdout
@@ -53,8 +53,8 @@ def unit(count, site):
         # cmocka: "[  PASSED  ] 12 test(s)." and "[  FAILED  ] 1 test(s), …"
         passed = sum(map(int, re.findall(r"\[  PASSED  \] (\d+) test", out)))
         failed = sum(map(int, re.findall(r"\[  FAILED  \] (\d+) test", out)))
-        if harness.MEMCHECK:  # its verdict alone: it computes long double as double
-            failed, code = 0, code == 99
+        if harness.MEMCHECK:  # its verdict alone, on children too: it computes long double as double
+            failed, code = 0, harness.memchecked(out) or code == 99
         count.add(passed, failed or (1 if code or not passed else 0), out, source.stem)
 
 

@@ -35,6 +35,16 @@ def wechat():
     fake.stop()
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_fixture_setup():
+    """What a fixture has started that then failed, nobody else would end."""
+    before = len(harness.Server.started)
+    outcome = yield
+    if outcome.excinfo:
+        for server in harness.Server.started[before:]:
+            server.kill()
+
+
 class World:
     """A database, its daemon, and everybody's client."""
 

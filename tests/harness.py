@@ -22,6 +22,8 @@ LINLID = BUILD / "linlid"
 # `make valgrind`: in front of what is to run under memcheck, which then says
 # nothing, or "==pid== …" on standard error.
 MEMCHECK = os.environ.get("LINLI_MEMCHECK", "").split()
+# In front of what is to end with the thread that starts it, however that ends.
+TIED = ["setpriv", "--pdeathsig", "TERM", "--"]
 WAIT = 300 if MEMCHECK else 30  # seconds; the most a test waits for a condition
 
 
@@ -34,6 +36,11 @@ def wait_for(condition, what, seconds=WAIT):
             return value
         time.sleep(0.02)
     raise AssertionError(f"waited {seconds} s for {what}")
+
+
+def memchecked(text):
+    """What memcheck said in it, in any process; "" for nothing."""
+    return "".join(re.findall(r"^==\d+==.*\n", text, re.M))
 
 
 class Cluster:
@@ -146,12 +153,14 @@ def run_linlid(settings, *args, stdin=None):
 class Server:
     """A running linlid: supervisor, workers, job process."""
 
+    started = []
+
     def __init__(self, settings, log, env=None):
         self.settings = settings
         self.log = pathlib.Path(log)
         with open(self.log, "ab") as out:
             self.process = subprocess.Popen(
-                [*MEMCHECK, str(LINLID), "serve"], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                [*TIED, *MEMCHECK, str(LINLID), "serve"], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                 start_new_session=True,
                 env={**os.environ, "LINLI_CONFIG": str(settings.path), **(env or {})})
         self.url = self.wait_ready()
@@ -168,6 +177,8 @@ class Server:
         return found
 
     def wait_ready(self):
+        self.started.append(self)
+
         def ready():
             if self.process.poll() is not None:
                 raise AssertionError("linlid ended: " + self.log.read_text(errors="replace")[-4000:])
@@ -195,13 +206,17 @@ class Server:
             try:
                 self.process.wait(WAIT)
             except subprocess.TimeoutExpired:
-                os.killpg(self.process.pid, signal.SIGKILL)
-                self.process.wait()
+                self.kill()
                 raise AssertionError("linlid did not end after SIGTERM:\n" + self.tail())
         text = self.log.read_text(errors="replace")
         assert "Sanitizer" not in text and "runtime error:" not in text, self.tail()
-        assert not re.search(r"^==\d+==", text, re.M), "".join(re.findall(r"==\d+==.*\n", text))[:6000]
+        assert not memchecked(text), memchecked(text)[:6000]
         return self.process.returncode
+
+    def kill(self):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
     def tail(self):
         return self.log.read_text(errors="replace")[-6000:]
@@ -289,8 +304,20 @@ def make_site(folder, kind=Cluster):
                                  tokens=json.loads((folder / "tokens.json").read_text()))
 
 
+# Waits for the end of the process that holds its standard input.
+AFTERWARDS = """read -r _
+for data in "$1"/*/data/; do
+	[ ! -e "$data/postmaster.pid" ] || sh "$0" stop "${data%/data/}"
+done
+rm -rf "$1" """
+HELD = []
+
+
 def temporary_folder():
-    """A short path: the socket inside must stay below 108 bytes."""
+    """A short path: the socket inside must stay below 108 bytes. It goes, and
+    clusters right below it stop, when this process ends, however that ends."""
     folder = tempfile.mkdtemp(prefix="linli-", dir="/tmp")
     os.chmod(folder, 0o755)
+    HELD.append(subprocess.Popen(["sh", "-c", AFTERWARDS, str(TOP / "sql/cluster.sh"), folder], stdin=subprocess.PIPE,
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True))
     return pathlib.Path(folder)

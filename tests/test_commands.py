@@ -29,7 +29,7 @@ class Program:
         self.settings.write()
 
     def start(self, *args, prefix=(), **kw):
-        return subprocess.Popen([*prefix, str(harness.LINLID), *args], env=self.env, text=True,
+        return subprocess.Popen([*harness.TIED, *prefix, str(harness.LINLID), *args], env=self.env, text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kw)
 
     def __call__(self, *args, **kw):

@@ -52,7 +52,7 @@ class Front:
         self.file = folder / "proxy.conf"
         self.file.write_text(getattr(self, kind)(sample, upstream, tls))
         with open(folder / "proxy.log", "ab") as log:
-            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen([*harness.TIED, *self.command()], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         try:
             harness.wait_for(self.answers, f"{kind} to answer")
         except BaseException:

@@ -124,8 +124,8 @@ def test_no_secret_is_left_anywhere(site, spec, tmp_path):
 def as_nobody():
     """How to run as somebody without rights, and whose files are theirs."""
     if os.getuid():
-        return [], os.getuid()
-    return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"], pwd.getpwnam("nobody").pw_uid
+        return harness.TIED, os.getuid()
+    return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", *harness.TIED], pwd.getpwnam("nobody").pw_uid
 
 
 def test_nobody_else_reads_the_memory(site):

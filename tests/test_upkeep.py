@@ -220,7 +220,7 @@ class Activated(harness.Server):
             os.set_inheritable(3, True)
         with open(log, "ab") as out:
             self.process = subprocess.Popen(
-                ["sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" serve', str(harness.LINLID)],
+                [*harness.TIED, "sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" serve', str(harness.LINLID)],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
                 preexec_fn=in_child, pass_fds=(3,),
                 env={**os.environ, "LINLI_CONFIG": str(settings.path), **(env or {})})
