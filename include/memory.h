@@ -11,6 +11,6 @@ void memory_open(void);
  * allocation as another refusal. */
 void memory_check(void);
 
-/* Closes what open_memstream() gave: its text is whole, or nobody gets it. */
-void memory_stream_end(FILE *stream);
+/* Closes what open_memstream(text) gave: it is whole, or nobody gets it. */
+void memory_stream_end(FILE *stream, char *const *text);
 #endif

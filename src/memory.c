@@ -70,11 +70,13 @@ memory_open(void)
 }
 
 void
-memory_stream_end(FILE *stream)
+memory_stream_end(FILE *stream, char *const *text)
 {
 	bool short_ = ferror(stream);
 
-	if (fclose(stream) != 0 || short_)
+	/* glibc cuts the text to its length last, and says nothing if it
+	 * cannot. */
+	if (fclose(stream) != 0 || short_ || !*text)
 		abort();
 }
 

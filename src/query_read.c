@@ -212,7 +212,7 @@ read_statement(struct reader *r, const char *s, const char *end)
 	fputs(comment, out);
 	free(comment);
 	ok = copy_statement(r, &st, s, end, out);
-	memory_stream_end(out);
+	memory_stream_end(out, &text);
 	if (ok && st.bind_count > MAX_BINDS)
 		ok = fault_at(r, s, "more than %d names", MAX_BINDS);
 	st.sql = text;

@@ -170,7 +170,7 @@ add_replay(struct query *q, const PGresult *columns)
 	fputs(") where i.street_id = core.street() and i.actor_id = "
 	      "core.actor() and i.key = $1::text and i.created_at > core.now() "
 	      "- interval '24 hours'", out);
-	memory_stream_end(out);
+	memory_stream_end(out, &text);
 	free(comment);
 	q->replay_sql = text;
 	name = xprintf("%s_replay", q->name);

@@ -29,9 +29,10 @@ ALL = os.environ.get("LINLI_SWEEP") == "all"
 WORKERS = 6     # one that died young is started again with a pause
 EVERY = -1      # as a process: each
 NEVER = 1 << 60
+FLEX = re.compile(r"out of dynamic memory in yy\w+\(\)\n")
 
 # As struct control in fault/nomem.c: at, places, on, seen, failed; then pids.
-HEAD, PIDS, SIZE = struct.Struct("5q"), 16, 8 * (5 + 16 + (1 << 16))
+HEAD, PIDS, KNOWN, SIZE = struct.Struct("5q"), 16, 8 * (5 + 16), 8 * (5 + 16 + (1 << 16))
 
 
 class Control:
@@ -49,6 +50,8 @@ class Control:
         self.disarm()
         struct.pack_into(f"{PIDS}q", self.map, HEAD.size, *(list(pids) + [0] * PIDS)[:PIDS])
         struct.pack_into("4q", self.map, 8, places, 0, 0, 0)
+        if places:
+            self.map[KNOWN:] = bytes(SIZE - KNOWN)
         struct.pack_into("q", self.map, 0, at)
 
     def disarm(self):
@@ -68,6 +71,22 @@ def some(total, count):
     return sorted({1 + i * (total - 1) // max(1, count - 1) for i in range(count)})
 
 
+@contextlib.contextmanager
+def gathered(wrong):
+    """What does not hold is kept for the end: one sweep shows it all."""
+    try:
+        yield
+    except AssertionError as e:
+        wrong.append(str(e))
+
+
+def unsound(said):
+    """What a sanitizer found. One that got no memory for itself, in a thread's
+    start, has found nothing."""
+    own = r"AddressSanitizer: CHECK failed: .*pthread_getattr_np.*\(0xc, 0x0\).*\n"
+    return re.search("Sanitizer|runtime error", re.sub(own, "", said))
+
+
 # A start ----------------------------------------------------------------------------
 
 class Start:
@@ -85,9 +104,10 @@ class Start:
         control.arm(at, [EVERY], places=1)
         log = self.folder / "said"
         with open(log, "wb") as out:
-            process = subprocess.Popen([str(harness.LINLID), command], stdin=subprocess.DEVNULL,
+            process = subprocess.Popen([*harness.TIED, "env", *(f"{k}={v}" for k, v in control.env.items()),
+                                        str(harness.LINLID), command], stdin=subprocess.DEVNULL,
                                        stdout=out, stderr=out, start_new_session=True,
-                                       env={**os.environ, "LINLI_CONFIG": str(self.settings.path), **control.env})
+                                       env={**os.environ, "LINLI_CONFIG": str(self.settings.path)})
         up = False
         try:
             def settled():
@@ -108,8 +128,9 @@ class Start:
 
 def judge_start(command, at, failed, code, up, said):
     where = f"{command}, place {at}: {'up, ' if up else ''}exit {code}\n{said[-3000:]}"
-    assert "Sanitizer" not in said and "runtime error" not in said, where
-    assert code in (0, 1, -signal.SIGABRT), where
+    assert not unsound(said), where
+    # 2: libconfuse's scanner, which says so and ends itself
+    assert code in (0, 1, -signal.SIGABRT) or code == 2 and FLEX.fullmatch(said), where
     assert all(m == "6" for m in re.findall(r"child_died.*?signal (\d+)", said)), where
     if not up and command == "serve" or code == 1:
         assert code != 0 and (said.strip() or code == -signal.SIGABRT), where
@@ -124,12 +145,13 @@ def test_start(site, tmp_path, command):
     total, failed, code, up, said = start.run(command, NEVER)
     judge_start(command, 0, failed, code, up, said)
     assert total > 100, "the allocations are not counted"
-    refused = 0
-    for at in range(1, total + 1) if ALL else some(total, 12):
+    refused, wrong = 0, []
+    for at in range(1, total + 1) if ALL else some(total, 5):
         _, failed, code, up, said = start.run(command, at)
-        judge_start(command, at, failed, code, up, said)
+        with gathered(wrong):
+            judge_start(command, at, failed, code, up, said)
         refused += failed
-    assert refused > 0
+    assert refused > 0 and not wrong, "\n".join(wrong)
     site.cluster.drop(start.database)
 
 
@@ -158,7 +180,7 @@ class Short(conftest.World):
 
     def judge(self, where):
         said = self.news()
-        assert "Sanitizer" not in said and "runtime error" not in said, f"{where}\n{said}"
+        assert not unsound(said), f"{where}\n{said}"
         for died in re.findall(r"child_died.*", said):
             assert "signal 6" in died, f"{where}\n{said}"
         assert self.server.process.poll() is None, f"{where}: the supervisor ended\n{said}"
@@ -347,6 +369,10 @@ class Login(Kind):
     method, path, status = "POST", "/v1/sessions", 201
     body = b'{"login": "resident", "password": "linli-demo"}'
 
+    def renew(self):
+        """One whose answer was lost is an attempt too; there may be only so many."""
+        self.world.sql("delete from identity.attempt")
+
     def headers(self):
         return {"Content-Type": "application/json"}
 
@@ -458,13 +484,13 @@ def short(site, spec, tmp_path_factory):
     made.close()
 
 
-def round_(kind, at):
+def round_(kind, at, places=0):
     """One request with its at-th allocation refused: (how many there were,
     whether one was refused, whether the reply was right)."""
     world, where = kind.world, f"{type(kind).__name__}, allocation {at}"
     kind.renew()
     pids = harness.wait_for(kind.pids, f"a process before {where}")
-    world.control.arm(at, pids)
+    world.control.arm(at, pids, places)
     reply = kind.send()
     seen, failed = world.control.disarm()
     right = kind.good(reply, where)
@@ -473,28 +499,31 @@ def round_(kind, at):
     return seen, failed, right
 
 
-def untouched(kind):
+def untouched(kind, places=0):
     """How many allocations a good one takes."""
     for _ in range(100):
-        seen, _, right = round_(kind, NEVER)
+        seen, _, right = round_(kind, NEVER, places)
         if right and seen:  # none: by a worker that was just started
             return seen
     raise AssertionError("never a good reply")
 
 
 def sweep(kind):
-    untouched(kind)
-    total = untouched(kind)
-    refused = 0
+    # libjwt reads the key anew for each signature, in thousands of allocations
+    places = int(untouched(kind) > 1000)
+    total = untouched(kind, places)
+    refused, wrong = 0, []
     for at in range(1, 1 << 20) if ALL else some(total, 6):
         for _ in range(20):   # a worker without a database counts nothing
-            _, failed, right = round_(kind, at)
+            failed = right = True
+            with gathered(wrong):
+                _, failed, right = round_(kind, at, places)
             if failed or right:
                 break
         refused += failed
-        if not failed and at > total:
+        if not failed and at > total or len(wrong) > 9:
             break
-    assert refused > 0
+    assert refused > 0 and not wrong, "\n".join(wrong)
     untouched(kind)
 
 
