@@ -14,6 +14,9 @@ enum role {
 	ROLE_COMMUNITY = 4,
 	ROLE_STREET = 8,
 	ROLE_VISITOR = 16, /* signed in, nowhere at home yet */
+	ROLE_DEPARTMENT = 32,
+	ROLE_MERCHANT = 64,
+	ROLE_CLIENT = 128, /* a program */
 };
 unsigned role_bit(const char *name); /* 0 = no such role */
 const char *role_name(unsigned bit);

@@ -25,8 +25,8 @@ usage(void)
 {
 	fputs("usage: linlid token --account LOGIN [--role ROLE] [--street N] "
 	      "[--ttl SECONDS]\n"
-	      "  ROLE: resident, grid_lead, community or street; without it "
-	      "the widest held\n"
+	      "  ROLE: resident, grid_lead, community, street, department, "
+	      "merchant or visitor;\n    without it the widest held\n"
 	      "  N: number of the street, 1 to 65535; without it the first\n"
 	      "  SECONDS: 1 to 2678400, default access_token_seconds\n",
 	      stderr);

@@ -19,6 +19,9 @@ static const struct {
 	{ "community", ROLE_COMMUNITY },
 	{ "street", ROLE_STREET },
 	{ "visitor", ROLE_VISITOR },
+	{ "department", ROLE_DEPARTMENT },
+	{ "merchant", ROLE_MERCHANT },
+	{ "client", ROLE_CLIENT },
 };
 
 #define ROLES (sizeof(roles) / sizeof(roles[0]))

@@ -8,7 +8,7 @@ import jsonschema
 
 # A ticket's fields that are for its reporter and the staff in charge.
 PRIVATE = ("contact_name", "contact_phone_mask", "address", "compound_id", "building", "position", "position_gcj02",
-           "answers", "rating", "on_behalf_note")
+           "answers", "rating", "on_behalf_note", "handler_id")
 NUMBERS = re.compile(r"(?<![0-9a-f-])(1[3-9]\d{9}|[1-9]\d{5}(19|20)\d{9}[\dXx])(?![0-9a-f-])")
 
 

@@ -4,7 +4,7 @@
 -- and memlimit 8192 so that tests are quick. Tickets come through the API.
 --
 -- An id says what it is: …-800S- the street, then 1 grid, 2 compound, 3 person,
--- 4 assignment, 5 group, and a number.
+-- 4 assignment, 5 group, 6 organisation, and a number.
 \set ON_ERROR_STOP 1
 set client_min_messages = warning;
 begin;
@@ -102,7 +102,11 @@ insert into p values
 	(14, 'street_far', '黄永贵', 'street', 2, '2/'),
 	(15, 'newcomer', '谢天宇', 'resident', 1, '1/1/1/2/'),
 	-- lives nowhere yet
-	(16, 'visitor', '白一凡', null, null, null);
+	(16, 'visitor', '白一凡', null, null, null),
+	-- act for an organisation or as a program, and see nothing by place
+	(17, 'department', '段文博', 'department', 1, '1/'),
+	(18, 'merchant', '商小满', 'merchant', 1, '1/'),
+	(19, 'program', '城运平台', 'client', 1, '1/');
 
 insert into identity.account (id, login, display_name, password_hash, password_at)
 select pg_temp.id(0, 3, n), login, name,
@@ -110,8 +114,16 @@ select pg_temp.id(0, 3, n), login, name,
 	now()
 from p;
 
-insert into identity.account_role (account_id, role, street_id, path, from_on)
-select pg_temp.id(0, 3, n), role, street_id, path, '2024-01-01' from p where role is not null;
+insert into identity.org (street_id, id, kind, name) values
+	(1, '01900000-0000-8001-8000-600000000001', 'department', '综合执法队'),
+	(1, '01900000-0000-8001-8000-600000000002', 'merchant', '双福路粮油店'),
+	(2, '01900000-0000-8002-8000-600000000001', 'department', '环卫所');
+
+insert into identity.account_role (account_id, role, street_id, path, org_id, from_on)
+select pg_temp.id(0, 3, n), role, street_id, path, case role
+	when 'department' then '01900000-0000-8001-8000-600000000001'::uuid
+	when 'merchant' then '01900000-0000-8001-8000-600000000002' end, '2024-01-01'
+from p where role is not null;
 
 insert into grid.assignment (street_id, id, grid_id, grid_kind, path, account_id, name,
 	lead_kind, from_on, to_on)

@@ -270,6 +270,9 @@ PEOPLE = {
     "street": ("street", "street"),
     "street_far": ("street_far", "street"),
     "visitor": ("visitor", "visitor"),
+    "department": ("department", "department"),
+    "merchant": ("merchant", "merchant"),
+    "program": ("program", "client"),
 }
 
 

@@ -12,6 +12,7 @@ WHO = {
     "community": ("community", 1, ["1/1/"]), "community2": ("community", 1, ["1/2/"]),
     "community_far": ("community", 2, ["2/1/"]),
     "visitor": ("visitor", 0, []),
+    "department": ("department", 1, []), "merchant": ("merchant", 1, []), "program": ("client", 1, []),
     "street": ("street", 1, ["1/"]), "street_far": ("street", 2, ["2/"]),
 }
 NEIGHBOUR = ("resident", 1, [])  # anybody else, who has reported nothing

@@ -8,6 +8,7 @@ import uuid
 import zlib
 
 import faults
+import harness
 import phones
 import totp
 
@@ -96,7 +97,7 @@ def photo(world, person, picture=None):
 # body or query depends on them. Each is made anew, as person may be told.
 
 PERSON = {"resident": "resident", "grid_lead": "lead", "community": "community", "street": "street",
-          "visitor": "visitor"}
+          "visitor": "visitor", "department": "department", "merchant": "merchant", "client": "program"}
 GRID, GRID_NEXT, GRID_FREE = (f"01900000-0000-8001-8000-1000000000{n}" for n in (12, 13, 15))
 GROUP = "01900000-0000-8001-8000-500000000001"
 
@@ -171,13 +172,20 @@ def refresh_token(world, role):
 
 
 def own_session(world, role):
-    token = person(world, role)["access_token"]
+    # a program does not sign in like people
+    token = one_time_token(world, role) if role == "client" else person(world, role)["access_token"]
     return {"headers": {"Authorization": "Bearer " + token}}
+
+
+def one_time_token(world, role):
+    return harness.run_linlid(world.settings, "token", "--account", PERSON[role], "--role", role).strip()
 
 
 # Accounts of one's own, for what ends sessions or binds logins.
 
-PLACES = {"resident": "1/1/1/1/", "grid_lead": "1/", "community": "1/1/", "street": "1/"}
+PLACES = {"resident": "1/1/1/1/", "grid_lead": "1/", "community": "1/1/", "street": "1/", "department": "1/",
+          "merchant": "1/", "client": "1/"}
+ORGS = {"department": "01900000-0000-8001-8000-600000000001", "merchant": "01900000-0000-8001-8000-600000000002"}
 
 
 def person(world, role):
@@ -187,8 +195,8 @@ def person(world, role):
                          " select core.new_id(0), %s, '新人', f.password_hash, now() from identity.account f"
                          " where f.login = 'resident' returning id", name)[0]
     if role in PLACES:
-        world.sql("insert into identity.account_role (account_id, role, street_id, path) values (%s, %s, 1, %s)",
-                  account, role, PLACES[role])
+        world.sql("insert into identity.account_role (account_id, role, street_id, path, org_id) values (%s, %s, 1, %s, %s)",
+                  account, role, PLACES[role], ORGS.get(role))
     reply = world.client().post("/v1/sessions", {"login": name, "password": "linli-demo", "role": role})
     assert reply.status_code == 201, reply.text
     return {**reply.json(), "login": name}
@@ -280,7 +288,44 @@ def reset(world):
     return {**phones.proof(world, phone, "reset"), "new_password": "linli-new"}
 
 
+ORG = ORGS["merchant"]
+
+
+def lead_of(world, role):
+    """Somebody new who leads a new grid: their account."""
+    need = new_grid(world, role)
+    return act(world, "street", "createStaff", body={
+        "login": "s" + uuid.uuid4().hex[:12], "name": "新人", "staff_role": "grid_lead",
+        "grid_id": need["ids"]["id"]})["account_id"]
+
+
+def staff(world, role):
+    return {"ids": {"id": lead_of(world, role)}}
+
+
+def held_role(world, role):
+    return {"ids": {"id": act(world, "street", "getStaff", staff(world, role)["ids"])["roles"][0]["id"]}}
+
+
+def own_org(world, role):
+    return {"ids": {"id": act(world, "street", "createOrg")["id"]}}
+
+
 NEEDS = {
+    "getOrg": lambda world, role: {"ids": {"id": ORG}},
+    "updateOrg": with_if_match("/v1/orgs/{id}", own_org),
+    "getStaff": staff,
+    "createStaff": lambda world, role: {"body": {
+        **world.spec.by_id["createStaff"].example, "login": "s" + uuid.uuid4().hex[:12]}},
+    "grantStaffRole": staff,
+    "endStaffRole": held_role,
+    "disableStaff": staff,
+    "enableStaff": staff,
+    "resetStaffPassword": staff,
+    "listStaffPosts": staff,
+    "putStaffPost": staff,
+    "handOverAssignment": lambda world, role: {
+        **assignment(world, role), "body": {"to_account": "01900000-0000-8000-8000-300000000004"}},
     "createSession": lambda world, role: {"body": {"login": "resident", "password": "linli-demo"}},
     "refreshSession": refresh_token,
     "deleteSession": own_session,

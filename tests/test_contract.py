@@ -19,7 +19,7 @@ import samples
 SPEC = contract.Contract(harness.TOP / "build/openapi.json")
 OPERATIONS = sorted(SPEC.operations, key=lambda op: op.id)
 PERSON = {"resident": "resident", "grid_lead": "lead", "community": "community", "street": "street",
-          "visitor": "visitor"}
+          "visitor": "visitor", "department": "department", "merchant": "merchant", "client": "program"}
 EXPECTED = json.loads((harness.TOP / "tests/roles.json").read_text())
 
 

@@ -24,13 +24,15 @@ GETS = sorted((op for op in SPEC.operations if op.method == "GET" and not op.pub
 RESIDENT_NAMES = {"resident": "陈淑芳", "resident2": "何建国", "resident_far": "曾德福"}
 ACCOUNTS = {"resident": 1, "resident2": 2, "lead": 3, "lead2": 4, "lead_next": 5, "lead_general": 6, "lead_ended": 7,
             "community": 8, "community2": 9, "street": 10, "resident_far": 11, "lead_far": 12, "community_far": 13,
-            "street_far": 14, "visitor": 16}
+            "street_far": 14, "visitor": 16, "department": 17, "merchant": 18, "program": 19}
+ORGS = {s: [f"01900000-0000-800{s}-8000-60000000000{n}" for n in range(1, 4 - s)] for s in (1, 2)}
 
 # What must stand in the query.
 REQUIRED = {"listSimilarTickets": {"category": "oil_smoke"}, "listBoundaries": {"crs": "gcj02"},
             "listGridBoundaries": {"crs": "wgs84"}, "locateGrid": {"lon": 104.085, "lat": 30.66, "crs": "wgs84"}}
 
-INSIDE = [name for name in PEOPLE if WHO[name][0] != "visitor"]
+# Who sees anything by place.
+INSIDE = [name for name in PEOPLE if WHO[name][0] not in ("visitor", "department", "merchant", "client")]
 
 everybody = pytest.mark.parametrize("name", PEOPLE)
 everybody_inside = pytest.mark.parametrize("name", INSIDE)
@@ -133,6 +135,12 @@ class Reader:
         elif "/buildings/" in op.template or "/dwellings/" in op.template:
             for building, dwelling, _ in self.world.houses.values():
                 self.get(op, op.template.format(id=building if "/buildings/" in op.template else dwelling))
+        elif "/orgs/" in op.template:
+            for org in ORGS[1] + ORGS[2]:
+                self.get(op, op.template.format(id=org))
+        elif "/staff/" in op.template:
+            for name in PEOPLE:
+                self.get(op, op.template.format(id=account_id(name)))
         else:
             for street in (1, 2):
                 self.get(op, op.template.format(id=f"01900000-0000-800{street}-8000-500000000001"))
@@ -191,7 +199,7 @@ def test_every_marker_in_scope_is_found(readers, planted, name):
     visible = [m for p in planted.plants for m, who in p.marks.items() if readable(p, m, who, name)]
     visible += [mark for path, (_, _, mark) in planted.houses.items() if sees_house(name, path)]
     assert [m for m in visible if m not in everything] == []
-    assert visible or name in ("lead_ended", "visitor")
+    assert visible or name in ("lead_ended", "visitor", "department", "merchant", "program")
 
 
 @everybody
@@ -247,6 +255,55 @@ def test_the_feed_tells_of_visible_tickets_only(planted, name):
     assert seen == {p.id for p in planted.plants if p.seen_by(name)}
 
 
+def account_id(name):
+    return f"01900000-0000-8000-8000-3{ACCOUNTS[name]:011d}"
+
+
+def administers(name, other):
+    """May name administer the account of other: leads by where they lead or led."""
+    (role, street, paths), (role2, street2, paths2) = WHO[name], WHO[other]
+    if role2 in ("visitor", "resident", "client") or street2 != street:
+        return False
+    return role == "street" or any(p.startswith(paths[0]) for p in (["1/1/1/1/"] if other == "lead_ended" else paths2))
+
+
+@everybody
+def test_staff_are_listed_for_who_administers_them(planted, name):
+    """security 2, 3"""
+    if WHO[name][0] in ("community", "street"):
+        listed = {s["login"] for s in getattr(planted, name).get("/v1/staff?limit=100").json()["items"]}
+        assert listed == {other for other in PEOPLE if administers(name, other)} and listed
+        orgs = {o["id"] for o in getattr(planted, name).get("/v1/orgs").json()["items"]}
+        assert orgs == set(ORGS[WHO[name][1]])
+    else:
+        assert getattr(planted, name).get("/v1/staff").status_code == 403
+
+
+@pytest.mark.parametrize("name", ["department", "merchant", "program"])
+def test_who_acts_for_an_organisation_sees_the_tree_and_no_more(readers, planted, name):
+    """security 2, 5: own account, grids and categories; no other operation."""
+    called = {where.split()[0] for where, _ in readers[name].text}
+    own = {op.id for op in GETS if "/me" in op.template}
+    assert called - own == {"listGrids", "getGrid", "listCategories"} | ({"listMyClaims", "listStreets", "listJoinableGrids"} - own
+                                                                         if name != "program" else set())
+    me = getattr(planted, name).get("/v1/me").json()
+    assert (me["role"], me["scopes"], me["street_id"]) == (WHO[name][0], [], 1)
+    assert me["org_name"] == {"department": "综合执法队", "merchant": "双福路粮油店", "program": None}[name]
+    grids = getattr(planted, name).get("/v1/grids?limit=100").json()["items"]
+    assert {g["id"] for g in grids} == {grid_id(p) for p in GRIDS if p.startswith("1/")}
+    with planted.site.cluster.connect(planted.database, "linli_app") as c, c.cursor() as cur:
+        cur.execute("begin")
+        cur.execute("select core.enter(s.id, s.account_id, s.role, s.street_id, s.epoch) from (select %s::uuid as id, %s::uuid"
+                    " as account_id, %s as role, 1 as street_id, 1 as epoch) s",
+                    (*planted.sql("select id, account_id from identity.session where account_id = %s and revoked_at is null limit 1",
+                                  account_id(name))[0], WHO[name][0]))
+        for table in ("ticket.ticket", "ticket.private", "ticket.comment", "core.event", "grid.dwelling"):
+            cur.execute(f"select count(*) from {table}")
+            assert cur.fetchone() == (0,), table
+        cur.execute("rollback")
+    c.close()
+
+
 # A hidden id is an unknown id ----------------------------------------------------
 
 def grid_writes(name):
@@ -269,6 +326,13 @@ def hidden_ids(world, op, name):
                                       f"01900000-0000-8000-8000-3{ACCOUNTS[name]:011d}")]
     if "/me/logins/" in op.template:
         return [world.login] if name != "resident" else []
+    if "/orgs/" in op.template:
+        return ORGS[3 - street]
+    if "/staff/" in op.template:
+        return [account_id(other) for other in PEOPLE if not administers(name, other)]
+    if "/staff-roles/" in op.template:
+        return [r for other in PEOPLE if not administers(name, other) for r, in world.sql(
+            "select id from identity.account_role where account_id = %s", account_id(other))]
     if op.id == "updateGrid":
         open_to = grid_writes(name)
     elif op.id == "putPartyOrg":
@@ -332,7 +396,9 @@ def state(world):
         " (select json_agg((id, version) order by id) from grid.dwelling)::text,"
         " (select count(*) from identity.session where revoked_at is null),"
         " (select json_agg((id, status) order by id) from identity.claim)::text,"
-        " (select count(*) from identity.login), (select count(*) from ticket.comment), (select count(*) from ticket.supporter)")
+        " (select count(*) from identity.login), (select json_agg((id, version) order by id) from identity.org)::text,"
+        " (select json_agg((id, to_on) order by id) from identity.account_role)::text, (select count(*) from identity.post),"
+        " (select count(*) from identity.account where disabled_at is not null), (select count(*) from ticket.comment), (select count(*) from ticket.supporter)")
 
 
 @pytest.mark.parametrize("op", WITH_ID, ids=lambda op: op.id)

@@ -19,7 +19,12 @@ comment on function core.actor() is 'Account of the caller; null outside a conte
 create function core.role() returns text
 language sql stable parallel safe
 return nullif(current_setting('linli.role', true), '');
-comment on function core.role() is 'resident | grid_lead | community | street | system; null outside a context.';
+comment on function core.role() is 'visitor | resident | grid_lead | community | street | department | merchant | client | system; null outside a context.';
+
+create function core.org() returns uuid
+language sql stable parallel safe
+return nullif(current_setting('linli.org', true), '')::uuid;
+comment on function core.org() is 'Department or partner (identity.org) the caller acts for; null for all others and outside a context.';
 
 create function core.street() returns integer
 language sql stable parallel safe
@@ -53,7 +58,7 @@ return case current_setting('linli.role', true)
 	when 'system' then true
 	else path ^@ any (nullif(current_setting('linli.scopes', true), '')::text[]) end;
 comment on function core.may_see(text, uuid, boolean) is
-	'The one rule of visibility inside a street, for policies (beside street_id = core.street()): street and system all, community and grid_lead their subtrees, a resident what is public or their own.';
+	'The one rule of visibility inside a street, for policies (beside street_id = core.street()): street and system all, community and grid_lead their subtrees, a resident what is public or their own; department, merchant and client nothing.';
 
 create function core.may_see_private(path text, owner_id uuid) returns boolean
 language sql stable parallel safe
@@ -350,9 +355,10 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
 	scope text;
+	org uuid;
 	made text; -- assignments: PL/pgSQL runs those without a query
 begin
-	select s.path into scope from identity.session s
+	select s.path, s.org_id into scope, org from identity.session s
 	where s.id = enter.session and s.account_id = enter.actor and s.role = enter.role
 		and s.street_id = enter.street and s.epoch = enter.epoch
 		and s.revoked_at is null and s.expires_at > core.now();
@@ -372,8 +378,14 @@ begin
 		select coalesce(array_agg(m.path), '{}')::text into scope
 		from mine m
 		where not exists (select from mine x where x.path <> m.path and m.path ^@ x.path);
+	elsif enter.role in ('department', 'merchant', 'client') then
+		-- Nothing by place: what they may see is granted thing by thing.
+		scope := '{}';
 	else
 		scope := array[scope]::text;
+	end if;
+	if org is not null then
+		made := set_config('linli.org', org::text, true);
 	end if;
 	made := set_config('linli.scopes', scope, true);
 end
@@ -396,7 +408,7 @@ comment on function core.enter_system(integer) is
 
 ---------------------------------------------------------------- grants
 grant select on core.region, core.transition, core.event, core.idempotency to linli_app;
-grant execute on function core.actor(), core.role(), core.street(), core.scopes(),
+grant execute on function core.actor(), core.role(), core.org(), core.street(), core.scopes(),
 	core.path_end(text), core.scope_ranges(), core.may_see(text, uuid, boolean),
 	core.may_see_private(text, uuid), core.now(), core.today(),
 	core.fail(integer, text, text), core.must(boolean, integer, text, text),

@@ -23,17 +23,24 @@ alter table identity.account force row level security;
 create policy functions on identity.account to linli_owner using (true);
 
 create table identity.account_role (
+	id uuid primary key default core.new_id(0),
 	account_id uuid not null references identity.account (id),
-	role text not null check (role in ('resident', 'grid_lead', 'community', 'street')),
+	role text not null check (role in ('resident', 'grid_lead', 'community', 'street',
+		'department', 'merchant', 'client')),
 	street_id integer not null,
 	path text collate "C" not null,
+	org_id uuid,
 	from_on date not null default core.today(),
 	to_on date check (to_on >= from_on),
-	primary key (account_id, role, street_id, path),
-	check (path ^@ (street_id || '/') and path ~ '^([0-9]+/)+$')
+	constraint account_role_key unique nulls not distinct (account_id, role, street_id, path, org_id),
+	check (path ^@ (street_id || '/') and path ~ '^([0-9]+/)+$'),
+	check (case when role in ('department', 'merchant') then org_id is not null
+		else org_id is null or role = 'client' end)
 );
+create index account_role_street on identity.account_role (street_id, role);
 comment on table identity.account_role is
 	'class: key. A role held in a part of a street, from from_on until before to_on. A grid_lead''s reach is not here but in grid.assignment.';
+comment on column identity.account_role.org_id is 'The department or partner (identity.org) it is held for';
 alter table identity.account_role enable row level security;
 alter table identity.account_role force row level security;
 create policy functions on identity.account_role to linli_owner using (true);
@@ -44,6 +51,7 @@ create table identity.session (
 	role text not null,
 	street_id integer not null,
 	path text collate "C" not null,
+	org_id uuid,
 	epoch integer not null default 1,
 	second_factor boolean not null default false,
 	address text,
@@ -183,34 +191,38 @@ comment on function identity.login_refused(uuid, text, text, text) is
 	'Records a sign-in refused after its begin; account null when there is none.';
 
 ---------------------------------------------------------------- sessions
-create function identity.role_end(account uuid, role text, street integer, path text, seconds integer) returns timestamptz
+create function identity.role_end(account uuid, role text, street integer, path text, org uuid, seconds integer) returns timestamptz
 language sql stable
 as $$
-	select core.now() + make_interval(secs => $5) where $2 = 'visitor'
+	select core.now() + make_interval(secs => $6) where $2 = 'visitor'
 	union all
-	select least(core.now() + make_interval(secs => $5), r.to_on::timestamp at time zone 'Asia/Shanghai')
+	select least(core.now() + make_interval(secs => $6), r.to_on::timestamp at time zone 'Asia/Shanghai')
 	from identity.account_role r
 	where r.account_id = $1 and r.role = $2 and r.street_id = $3 and r.path = $4
+		and r.org_id is not distinct from $5
 		and r.from_on <= core.today() and (r.to_on is null or r.to_on > core.today())
 $$;
-comment on function identity.role_end(uuid, text, integer, text, integer) is
+comment on function identity.role_end(uuid, text, integer, text, uuid, integer) is
 	'When a session begun now for so many seconds must end; null when the role does not hold today.';
 
-create function identity.pick_role(account uuid, wanted_role text, wanted_street integer, wanted_path text default null)
-returns table (role text, street_id integer, path text)
+create function identity.pick_role(account uuid, wanted_role text, wanted_street integer,
+	wanted_path text default null, wanted_org uuid default null)
+returns table (role text, street_id integer, path text, org_id uuid)
 language sql stable
 as $$
-	select r.role, r.street_id, r.path from identity.account_role r
+	select r.role, r.street_id, r.path, r.org_id from identity.account_role r
 	where r.account_id = $1 and ($2 is null or r.role = $2) and ($3 is null or r.street_id = $3)
-		and ($4 is null or r.path = $4) and r.from_on <= core.today() and (r.to_on is null or r.to_on > core.today())
-	order by array_position('{street,community,grid_lead,resident}', r.role), r.street_id, r.path
+		and ($4 is null or r.path = $4) and ($5 is null or r.org_id = $5) and r.from_on <= core.today() and (r.to_on is null or r.to_on > core.today())
+	order by array_position('{street,community,department,grid_lead,merchant,resident}', r.role),
+		r.street_id, r.path, r.org_id
 	limit 1
 $$;
-comment on function identity.pick_role(uuid, text, integer, text) is
-	'The role to sign in with: of those asked for the widest, street over community over grid_lead over resident.';
+comment on function identity.pick_role(uuid, text, integer, text, uuid) is
+	'The role to sign in with: of those asked for the widest, street over community over department over grid_lead over merchant over resident.';
 
 create function identity.start_session(session uuid, account uuid, wanted_role text, wanted_street integer,
-	seconds integer, address text, wanted_path text default null, second boolean default false, second_due boolean default false)
+	seconds integer, address text, wanted_path text default null, second boolean default false, second_due boolean default false,
+	wanted_org uuid default null)
 returns table (session_id uuid, account_id uuid, name text, role text, street_id integer, epoch integer, expires_at timestamptz)
 language plpgsql
 as $$
@@ -227,22 +239,23 @@ begin
 		perform core.fail(403, 'account_disabled');
 	end if;
 	if wanted_role = 'visitor' then
-		select 'visitor' as role, 0 as street_id, '0/' as path into held;
+		select 'visitor' as role, 0 as street_id, '0/' as path, null::uuid as org_id into held;
 	else
-		select p.* into held from identity.pick_role(start_session.account, wanted_role, wanted_street, wanted_path) p;
+		select p.* into held from identity.pick_role(start_session.account, wanted_role, wanted_street,
+			wanted_path, wanted_org) p;
 	end if;
 	if held.role is null then
 		perform core.fail(403, 'role_not_granted');
 	elsif held.role = 'street' and second_due and not second then
 		perform core.fail(403, 'totp_not_enrolled');
 	end if;
-	return query insert into identity.session as s (id, account_id, role, street_id, path, address, second_factor, expires_at)
-	values (start_session.session, person.id, held.role, held.street_id, held.path, start_session.address, second,
-		identity.role_end(person.id, held.role, held.street_id, held.path, start_session.seconds))
+	return query insert into identity.session as s (id, account_id, role, street_id, path, org_id, address, second_factor, expires_at)
+	values (start_session.session, person.id, held.role, held.street_id, held.path, held.org_id, start_session.address, second,
+		identity.role_end(person.id, held.role, held.street_id, held.path, held.org_id, start_session.seconds))
 	returning s.id, s.account_id, person.display_name, s.role, s.street_id, s.epoch, s.expires_at;
 end
 $$;
-comment on function identity.start_session(uuid, uuid, text, integer, integer, text, text, boolean, boolean) is
+comment on function identity.start_session(uuid, uuid, text, integer, integer, text, text, boolean, boolean, uuid) is
 	'Inserts a session in the role asked for (null = pick_role; visitor = no role at all, which everybody may be: one''s own account and joining a community). LN401 login_failed, LN403 account_disabled, role_not_granted, and for the role street totp_not_enrolled when a second factor is due.';
 
 create function identity.begin_session(account uuid, wanted_role text, wanted_street integer, session uuid,
@@ -333,7 +346,7 @@ begin
 	select x.*, a.display_name, a.disabled_at into s
 	from identity.session x join identity.account a on a.id = x.account_id
 	where x.id = token.session_id for update of x;
-	until := identity.role_end(s.account_id, s.role, s.street_id, s.path, refresh_session.seconds);
+	until := identity.role_end(s.account_id, s.role, s.street_id, s.path, s.org_id, refresh_session.seconds);
 	if s.revoked_at is not null then
 		verdict := 'revoked';
 	elsif token.spent_at > clock_timestamp() - interval '5 seconds' then
@@ -442,7 +455,7 @@ begin
 	end if;
 	insert into identity.account_role as r (account_id, role, street_id, path)
 	values (account, $2, $3, place)
-	on conflict on constraint account_role_pkey do update
+	on conflict on constraint account_role_key do update
 		set from_on = least(r.from_on, core.today()), to_on = null;
 	perform identity.log('role_granted', account, true, null,
 		json_build_object('role', $2, 'street_id', $3, 'path', place));

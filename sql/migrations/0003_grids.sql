@@ -317,14 +317,13 @@ comment on function grid.update_grid(uuid, text, text, text, integer, integer, u
 	'All that may change of a grid, when if_match is its version; valid_to closes it. LN404 not_found (unknown, or not the caller''s to maintain), LN412 version_conflict, LN422 dates_invalid, grid_code_invalid, compound_not_found, LN409 grid_code_taken.';
 
 ---------------------------------------------------------------- assignments
-create function grid.assign(id uuid, grid_id uuid, login text, lead_kind text, from_on date, to_on date) returns void
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+create function grid.appoint(id uuid, grid_id uuid, login text, account uuid, lead_kind text, from_on date, to_on date) returns void
+language plpgsql
 as $$
 declare
 	street constant integer := core.street();
 	target record;
-	account uuid;
-	first_day constant date := coalesce($5, core.today());
+	first_day constant date := coalesce($6, core.today());
 begin
 	select g.kind, g.path, g.valid_to into target from grid.grid g
 	where g.street_id = street and g.id = $2 for share;
@@ -334,28 +333,33 @@ begin
 		perform core.fail(404, 'not_found');
 	elsif target.valid_to <= core.today() then
 		perform core.fail(409, 'grid_closed');
-	elsif not (case $4 when 'general' then target.kind in ('master', 'general') else target.kind = $4 end) then
+	elsif not (case $5 when 'general' then target.kind in ('master', 'general') else target.kind = $5 end) then
 		perform core.fail(422, 'lead_kind_mismatch', '/lead_kind');
-	elsif $6 <= first_day then
+	elsif $7 <= first_day then
 		perform core.fail(422, 'dates_invalid', '/to_on');
 	end if;
-	account := identity.account_of($3);
+	account := coalesce(account, identity.account_of($3));
 	insert into identity.account_role as r (account_id, role, street_id, path, from_on)
 	values (account, 'grid_lead', street, street || '/', least(first_day, core.today()))
-	on conflict on constraint account_role_pkey do update
+	on conflict on constraint account_role_key do update
 		set from_on = least(r.from_on, excluded.from_on), to_on = null;
 	insert into grid.assignment (street_id, id, grid_id, grid_kind, path, account_id,
 		name, lead_kind, from_on, to_on, created_by)
 	select street, $1, $2, target.kind, target.path, account,
-		a.display_name, $4, first_day, $6, core.actor()
-	from identity.account a where a.id = account;
+		a.display_name, $5, first_day, $7, core.actor()
+	from identity.account a where a.id = appoint.account;
 	perform core.put_event('assignment', $1, 'create', null, 'open', target.path, account, false);
 exception when exclusion_violation then
 	perform core.fail(409, 'assignment_overlaps');
 end
 $$;
-comment on function grid.assign(uuid, uuid, text, text, date, date) is
-	'Puts the person of a login in charge of a grid, from from_on (null = today) until before to_on (null = open), giving the role grid_lead. LN404 not_found, LN409 grid_closed, assignment_overlaps, LN422 lead_kind_mismatch, dates_invalid, account_unknown.';
+comment on function grid.appoint(uuid, uuid, text, uuid, text, date, date) is
+	'Puts the person of an account, or else of a login, in charge of a grid, from from_on (null = today) until before to_on (null = open), giving the role grid_lead. LN404 not_found, LN409 grid_closed, assignment_overlaps, LN422 lead_kind_mismatch, dates_invalid, account_unknown.';
+
+create function grid.assign(id uuid, grid_id uuid, login text, lead_kind text, from_on date, to_on date) returns void
+language sql security definer set search_path = pg_catalog, pg_temp
+as $$select grid.appoint($1, $2, $3, null, $4, $5, $6)$$;
+comment on function grid.assign(uuid, uuid, text, text, date, date) is 'grid.appoint by login.';
 
 create function grid.end_assignment(id uuid) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp

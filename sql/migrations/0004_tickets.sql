@@ -225,6 +225,7 @@ create table ticket.ticket (
 		(split_part(path, '/', 1) || '/' || split_part(path, '/', 2) || '/') stored,
 	owner_id uuid,
 	submitted_by uuid not null,
+	handler_id uuid,
 	is_public boolean not null check (not (is_public and kind = 'dispute')),
 	-- As ticket.statuses_open() says; spelled out, for a function here would
 	-- be planned at every update.
@@ -257,6 +258,7 @@ comment on table ticket.ticket is
 	'class: street. A ticket as everybody who may see it sees it; title, description and reply with phones and ID numbers masked. What is not for the public stands in ticket.private.';
 comment on column ticket.ticket.owner_id is 'Account of the reporter; null when a lead wrote it down for somebody without one';
 comment on column ticket.ticket.submitted_by is 'Account that wrote it';
+comment on column ticket.ticket.handler_id is 'Account of the lead who accepted it or was handed it';
 comment on column ticket.ticket.community is 'Path of the community, for lists in order of time';
 
 create index ticket_street on ticket.ticket (street_id, created_at, id);
@@ -865,7 +867,7 @@ begin
 			and (x.id = p_id or x.merged_into = p_id and x.status = 'merged')
 		order by x.id <> p_id, x.id for update
 	loop
-		update ticket.ticket x set grid_id = p_grid, path = p_path,
+		update ticket.ticket x set grid_id = p_grid, path = p_path, handler_id = null,
 			version = x.version + 1, updated_at = core.now()
 		where x.street_id = t.street_id and x.id = t.id;
 		perform ticket.restamp(t.id, p_path, t.is_public);
@@ -1075,6 +1077,7 @@ begin
 	update ticket.ticket x set status = tr.to_state,
 		version = x.version + 1, updated_at = core.now(),
 		accepted_at = case p_action when 'accept' then core.now() else x.accepted_at end,
+		handler_id = case p_action when 'accept' then core.actor() else x.handler_id end,
 		resolved_at = case p_action when 'resolve' then core.now() else x.resolved_at end,
 		replied_at = case p_action when 'reply' then core.now() else x.replied_at end,
 		reply = case p_action when 'reply' then core.mask_text(a ->> 'text') else x.reply end,
@@ -1352,6 +1355,7 @@ select t.street_id as _street_id, x.etag as _etag,
 	(x.own).contact_name, (x.own).contact_phone_mask, (x.own).address, (x.own).compound_id,
 	(x.own).building, (x.own).position, (x.own).position_gcj02, (x.own).answers,
 	coalesce((x.own).reply, t.reply) as reply,
+	case when core.role() <> 'resident' then t.handler_id end as handler_id,
 	t.stars, x.rating, t.support_count, x.supported, t.thank_count, x.thanked,
 	t.comment_count, t.photo_count, x.merged_into,
 	t.merged_count, t.reopened_count, t.created_at, t.updated_at, t.accepted_at,

@@ -1109,7 +1109,7 @@ begin
 	insert into identity.account_role (account_id, role, street_id, path, from_on, to_on)
 	select r.account_id, r.role, r.street_id, p_to, r.from_on, r.to_on from identity.account_role r
 	where r.street_id = p_street and r.role = 'resident' and r.path = p_from
-	on conflict on constraint account_role_pkey do nothing;
+	on conflict on constraint account_role_key do nothing;
 	delete from identity.account_role r
 	where r.street_id = p_street and r.role = 'resident' and r.path = p_from;
 	update identity.session s set path = p_to

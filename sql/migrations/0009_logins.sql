@@ -614,7 +614,8 @@ as $$select e.id, e.at, e.kind, e.ok, e.address, e.data from identity.event e wh
 comment on function identity.my_events() is 'What happened to the caller''s account.';
 
 create function identity.my_roles()
-returns table (role text, street_id integer, street_name text, grid_id uuid, grid_name text, from_on date, to_on date)
+returns table (role text, street_id integer, street_name text, grid_id uuid, grid_name text, org_id uuid, org_name text,
+	from_on date, to_on date)
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -623,11 +624,12 @@ declare
 begin
 	for r in select x.* from identity.account_role x where x.account_id = core.actor()
 		and x.from_on <= core.today() and (x.to_on is null or x.to_on > core.today())
-		order by x.street_id, x.path, x.role
+		order by x.street_id, x.path, x.role, x.org_id
 	loop
 		perform set_config('linli.street', r.street_id::text, true);
-		return query select r.role, r.street_id, s.name, g.id, g.name, r.from_on, r.to_on
+		return query select r.role, r.street_id, s.name, g.id, g.name, r.org_id, o.name, r.from_on, r.to_on
 			from grid.street s left join grid.grid g on g.street_id = s.id and g.path = r.path
+			left join identity.org o on o.street_id = s.id and o.id = r.org_id
 			where s.id = r.street_id;
 	end loop;
 	perform set_config('linli.street', mine, true);
@@ -636,7 +638,7 @@ $$;
 comment on function identity.my_roles() is
 	'The roles the caller holds today, in every street, with the grid each is held in.';
 
-create function identity.switch_session(wanted_role text, wanted_street integer, grid uuid, street_totp boolean,
+create function identity.switch_session(wanted_role text, wanted_street integer, grid uuid, org uuid, street_totp boolean,
 	old_session uuid, session uuid, refresh_hash text, seconds integer, address text)
 returns table (session_id uuid, account_id uuid, name text, role text, street_id integer, epoch integer, expires_at timestamptz)
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -657,7 +659,7 @@ begin
 	end if;
 	select s.second_factor into second from identity.session s where s.id = old_session;
 	select s.* into started from identity.start_session(switch_session.session, core.actor(), wanted_role, wanted_street,
-		switch_session.seconds, switch_session.address, place, second, street_totp) s;
+		switch_session.seconds, switch_session.address, place, second, street_totp, org) s;
 	insert into identity.refresh_token (hash, session_id, expires_at)
 	values (switch_session.refresh_hash, started.session_id, started.expires_at);
 	perform identity.revoke(old_session, 'switched');
@@ -667,7 +669,7 @@ begin
 		started.role, started.street_id, started.epoch, started.expires_at;
 end
 $$;
-comment on function identity.switch_session(text, integer, uuid, boolean, uuid, uuid, text, integer, text) is
+comment on function identity.switch_session(text, integer, uuid, uuid, boolean, uuid, uuid, text, integer, text) is
 	'Another role of the caller''s in a new session; the old family ends with it. Errors as start_session.';
 
 create function identity.grid_path(street integer, grid uuid) returns text
@@ -812,7 +814,7 @@ begin
 		end if;
 		insert into identity.account_role as r (account_id, role, street_id, path)
 		values (c.account_id, 'resident', c.street_id, place)
-		on conflict on constraint account_role_pkey do update
+		on conflict on constraint account_role_key do update
 			set from_on = least(r.from_on, core.today()), to_on = null;
 		update identity.account a set display_name = c.name
 		where a.id = c.account_id and a.login is null;
@@ -844,7 +846,7 @@ grant execute on function identity.enrol_totp(text), identity.my_totp(boolean),
 	identity.wechat_token_put(text, text, integer), identity.my_password(text),
 	identity.change_password(text, text, uuid, text), identity.reset_password(uuid, text, uuid, text, text),
 	identity.my_sessions(), identity.end_others(uuid, text), identity.my_events(), identity.my_roles(),
-	identity.switch_session(text, integer, uuid, boolean, uuid, uuid, text, integer, text),
+	identity.switch_session(text, integer, uuid, uuid, boolean, uuid, uuid, text, integer, text),
 	identity.places(integer, text, text, integer), identity.claims(boolean, uuid),
 	identity.submit_claim(uuid, integer, uuid, uuid, text, text, text, text, json),
 	identity.decide_claim(uuid, text, uuid, text) to linli_app;

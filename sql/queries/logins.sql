@@ -51,7 +51,7 @@ from identity.wechat_session(:openid_index::text, :openid::text, :union_index::t
 
 -- name: switchSession
 select session_id, account_id, name, role, street_id, epoch, expires_at
-from identity.switch_session(:wanted_role::text, :street_id::int, :grid_id::uuid, :street_totp::boolean,
+from identity.switch_session(:wanted_role::text, :street_id::int, :grid_id::uuid, :org_id::uuid, :street_totp::boolean,
 	:session::uuid, :new_id::uuid, :refresh_hash::text, :refresh_seconds::int, :client_address::text);
 
 -- Logins -----------------------------------------------------------------

@@ -36,7 +36,7 @@ select true as _ended where identity.end_session(:session::uuid, :client_address
 
 -- name: getMe
 select m.account_id, m.login, m.name, :role::text as role,
-	:street::int as street_id, s.name as street_name,
+	:street::int as street_id, s.name as street_name, o.id as org_id, o.name as org_name,
 	(select coalesce(json_agg(json_build_object('grid_id', g.id, 'kind', g.kind,
 			'name', g.name) order by g.path), '[]')
 		from grid.grid g
@@ -46,4 +46,5 @@ select m.account_id, m.login, m.name, :role::text as role,
 		where a._street_id = :street::int and a.account_id = :actor::uuid
 			and a.active and :role::text = 'grid_lead') as lead_kinds
 from identity.me() m
-left join grid.street s on s.id = :street::int;
+left join grid.street s on s.id = :street::int
+left join identity.org o on o.street_id = :street::int and o.id = core.org();

@@ -5,11 +5,12 @@
 #include "linli.h"
 
 extern const struct hook changes_hooks[], ops_hooks[], photos_hooks[],
-	second_hooks[], sessions_hooks[], sms_hooks[], wechat_hooks[];
+	second_hooks[], sessions_hooks[], sms_hooks[], staff_hooks[],
+	wechat_hooks[];
 
 const struct hook *const all_hooks[] = {
 	changes_hooks,	ops_hooks, photos_hooks, second_hooks,
-	sessions_hooks, sms_hooks, wechat_hooks, NULL,
+	sessions_hooks, sms_hooks, staff_hooks, wechat_hooks, NULL,
 };
 
 extern const struct job_hook audit_job_hooks[], ops_job_hooks[],
