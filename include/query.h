@@ -24,7 +24,9 @@ struct bind {
 		BIND_BODY,    /* body field `name` */
 		BIND_SEALED,  /* body field with x-personal: sealed, */
 		BIND_MASK,    /* … as :name_mask, */
-		BIND_BLIND,   /* … as :name_index, to be found by */
+		BIND_BLIND,   /* … as :name_index, to be found by, */
+		BIND_BORN,    /* … of an ID number: :name_born */
+		BIND_SEX,     /* … and :name_sex */
 		BIND_HOOK,    /* set by the hook with request_bind() */
 		BIND_CONTEXT, /* enum context in index */
 	} from;

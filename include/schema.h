@@ -4,7 +4,8 @@
  * (name or [name,"null"]), required, properties, additionalProperties (false
  * unless said), enum, const, minimum, maximum, exclusiveMinimum,
  * exclusiveMaximum, multipleOf, minLength, maxLength (characters), pattern
- * (PCRE2, UTF), format (uuid date date-time uri phone), items, minItems,
+ * (PCRE2, UTF), format (uuid date date-time uri phone resident-id), items,
+ * minItems,
  * maxItems, uniqueItems, oneOf + discriminator (or, for "X or null", oneOf:
  * [X, {type: null}]), $ref (only annotations beside it), default (applied to
  * the instance); title, description, example(s), deprecated, readOnly,

@@ -33,7 +33,8 @@ find_param(struct bind *b, const struct operation *op)
 	return false;
 }
 
-/* A personal field reaches SQL only as three things made of it. */
+/* A personal field reaches SQL only as what is made of it: sealed, masked, as
+ * a blind index; of an ID number also the day of birth and the sex. */
 static bool
 find_personal(struct bind *b, const struct operation *op)
 {
@@ -42,7 +43,9 @@ find_personal(struct bind *b, const struct operation *op)
 		int from;
 	} forms[] = { { "", BIND_SEALED },
 		      { "_mask", BIND_MASK },
-		      { "_index", BIND_BLIND } };
+		      { "_index", BIND_BLIND },
+		      { "_born", BIND_BORN },
+		      { "_sex", BIND_SEX } };
 	size_t len = strlen(b->name);
 
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {

@@ -149,6 +149,12 @@ request_text(struct request *rq, const struct bind *b)
 	case BIND_BLIND:
 		return body_text(rq, arena_printf(rq->arena, "%s_index",
 						  b->name));
+	case BIND_BORN:
+		return body_text(rq, arena_printf(rq->arena, "%s_born",
+						  b->name));
+	case BIND_SEX:
+		return body_text(rq, arena_printf(rq->arena, "%s_sex",
+						  b->name));
 	case BIND_HOOK:
 		return bound_text(rq, b->name);
 	case BIND_CONTEXT:

@@ -118,6 +118,36 @@ accepts_media(const struct request *rq)
 	return false;
 }
 
+/* Its format makes sure that it has its 18 characters. */
+static bool
+is_id_number(json_t *kind)
+{
+	const char *text = json_string_value(kind);
+
+	return text && strcmp(text, "id_number") == 0;
+}
+
+static void
+body_put(struct request *rq, const char *name, const char *suffix,
+	 const char *text)
+{
+	json_object_set_new(rq->body, arena_printf(rq->arena, "%s%s", name,
+						   suffix), json_string(text));
+}
+
+/* What an ID number tells beside itself, before it is sealed: the day of
+ * birth and the sex (GB 11643: the digit before the last is odd for men). */
+static void
+put_id_number(struct request *rq, const char *name, const char *id)
+{
+	body_put(rq, name, "_born",
+		 arena_printf(rq->arena, "%.4s-%.2s-%.2s", id + 6, id + 10,
+			      id + 12));
+	body_put(rq, name, "_sex", (id[16] - '0') % 2 ? "male" : "female");
+	body_put(rq, name, "_mask",
+		 arena_printf(rq->arena, "%.3s***************", id));
+}
+
 /* Personal fields never reach the database in clear: the field becomes its
  * ciphertext, with its mask and its blind index beside it. */
 void
@@ -128,20 +158,25 @@ request_seal_personal(struct request *rq)
 	for (size_t i = 0; i < n; i++) {
 		const char *name = schema_property_name(rq->op->body, i);
 		const struct schema *s = schema_property(rq->op->body, name);
+		json_t *kind = schema_extension(s, "x-personal");
 		const char *text =
 			json_string_value(json_object_get(rq->body, name));
-		json_t *sealed;
+		char *plain;
 
-		if (!text || !schema_extension(s, "x-personal"))
+		if (!text || !kind)
 			continue;
-		sealed = json_string(seal(rq->arena, text, name));
-		json_object_set_new(
-			rq->body, arena_printf(rq->arena, "%s_mask", name),
-			json_string(mask_phone(rq->arena, text)));
-		json_object_set_new(
-			rq->body, arena_printf(rq->arena, "%s_index", name),
-			json_string(blind_index(rq->arena, text, name)));
-		json_object_set_new(rq->body, name, sealed);
+		plain = arena_strdup(rq->arena, text);
+		if (is_id_number(kind)) {
+			/* The check character may be typed either way. */
+			plain[17] = plain[17] == 'x' ? 'X' : plain[17];
+			put_id_number(rq, name, plain);
+		} else {
+			body_put(rq, name, "_mask",
+				 mask_phone(rq->arena, plain));
+		}
+		body_put(rq, name, "_index",
+			 blind_index(rq->arena, plain, name));
+		body_put(rq, name, "", seal(rq->arena, plain, name));
 	}
 }
 

@@ -2,6 +2,7 @@
  * The formats, each a plain function, and patterns by PCRE2.
  */
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,6 +144,25 @@ is_phone(const char *s, size_t n)
 	       all_digits(s + area + 1, local) && s[area + 1] > '1';
 }
 
+/* GB 11643: six digits of a division, a day of birth, three digits, and a
+ * check character by ISO 7064 MOD 11-2 over all before it. */
+static bool
+is_resident_id(const char *s, size_t n)
+{
+	int rest = 0;
+	char born[11];
+
+	if (n != 18 || s[0] == '0' || !all_digits(s, 17))
+		return false;
+	snprintf(born, sizeof(born), "%.4s-%.2s-%.2s", s + 6, s + 10, s + 12);
+	if (!is_date(born, 10) || number_at(born, 4) < 1800)
+		return false;
+	for (int i = 0; i < 17; i++)
+		rest = (rest + (s[i] - '0')) * 2 % 11;
+	rest = (12 - rest) % 11;
+	return rest == 10 ? s[17] == 'X' || s[17] == 'x' : s[17] == '0' + rest;
+}
+
 bool (*schema_format_find(const char *name))(const char *, size_t)
 {
 	static const struct {
@@ -151,7 +171,7 @@ bool (*schema_format_find(const char *name))(const char *, size_t)
 	} formats[] = {
 		{ "uuid", is_uuid },   { "date", is_date },
 		{ "uri", is_uri },     { "date-time", is_date_time },
-		{ "phone", is_phone },
+		{ "phone", is_phone }, { "resident-id", is_resident_id },
 	};
 
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)

@@ -20,6 +20,7 @@ BAD_FORMAT = {
     "date-time": "2026-11-22 08:00:00",
     "uri": "://x",
     "phone": "12345678901",
+    "resident-id": "110105194912310021",
 }
 
 
@@ -189,7 +190,7 @@ def sample(resolve, schema):
     if kind == "string":
         return {"uuid": "018f2a3c-0000-8000-8000-000000000000", "date": "2026-11-22",
                 "date-time": "2026-11-22T00:00:00Z", "phone": "13800000000",
-                "uri": "https://example.org/"}.get(
+                "resident-id": "11010519491231002X", "uri": "https://example.org/"}.get(
                     schema.get("format"), "x" * max(1, schema.get("minLength", 1)))
     if kind in ("integer", "number"):
         return schema.get("minimum", schema.get("maximum", 1))

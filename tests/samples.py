@@ -311,6 +311,97 @@ def own_org(world, role):
     return {"ids": {"id": act(world, "street", "createOrg")["id"]}}
 
 
+# People: the community of the fixture keeps them, in a new dwelling each.
+
+LAN = {"name": "唐小兰", "sex": "female", "born_on": "1958-03-07", "phone": "13800001234", "kind": "owner"}
+
+
+def person_in(world, dwelling_id=None, by="community", **fields):
+    """The id of somebody new in a dwelling of micro-grid A."""
+    return act(world, by, "createPerson", body={
+        **LAN, "dwelling_id": dwelling_id or dwelling(world, None)["ids"]["id"], **fields})["id"]
+
+
+def own_person(world, name="resident"):
+    """The record of a resident's account."""
+    mine = getattr(world, name).get("/v1/me/persons").json()["items"]
+    if mine:
+        return next(p["id"] for p in mine if not p["is_minor"])
+    made = person_in(world)
+    account, = world.sql("select id::text from identity.account where login = %s", name)[0]
+    act(world, "community", "linkPerson", {"id": made}, {"account_id": account})
+    return made
+
+
+def somebody(world, role):
+    return {"ids": {"id": own_person(world) if role == "resident" else person_in(world)}}
+
+
+def household(world, role):
+    return {"ids": {"id": act(world, "community", "createHousehold", dwelling(world, role)["ids"])["id"]}}
+
+
+def share(world, role):
+    home = dwelling(world, role)["ids"]
+    return {"ids": home, "body": {"person_id": person_in(world, home["id"]), "share": 1, "shares": 2}}
+
+
+def ward_of(world, role):
+    home = dwelling(world, role)["ids"]["id"]
+    return {"ids": {"id": person_in(world, home)}, "body": {"guardian_id": person_in(world, home), "kinship": "child"}}
+
+
+def made_of(operation, make):
+    """The id of what an operation of the community's makes."""
+    def prepare(world, role):
+        need = make(world, role)
+        return {"ids": {"id": act(world, "community", operation, need["ids"], need.get("body"))["id"]}}
+    return prepare
+
+
+def tagged(world, role):
+    ids = {"id": person_in(world)}
+    return {"ids": {"id": act(world, "community", "tagPerson", ids)["tags"][0]["id"]}}
+
+
+def consent(world, role):
+    need = somebody(world, role)
+    return {**need, "body": {"purpose": "share", "recipient": uuid.uuid4().hex, "text_version": "share-2026-1",
+                             **({} if role == "resident" else {"given_by": need["ids"]["id"]})}}
+
+
+def given(world, role):
+    need = consent(world, role)
+    return {"ids": {"id": act(world, PERSON[role], "giveConsent", need["ids"], need["body"])["id"]}}
+
+
+def asked_for(world, role, by="lead"):
+    return {"ids": {"id": act(world, by, "requestApproval", {"id": person_in(world)})["id"]}}
+
+
+def unmasked(world, role):
+    ids = {"id": person_in(world)}
+    if role == "street":
+        asked = act(world, "street", "requestApproval", ids, {"fields": ["phone"], "reason": "核实"})["id"]
+        act(world, "community", "approveApproval", {"id": asked})
+    return {"ids": ids}
+
+
+def to_ask(world, role):
+    world.sql("delete from people.data_request")  # one of each kind at a time
+    return somebody(world, role)
+
+
+def data_request(state, kind="restrict"):
+    def prepare(world, role):
+        world.sql("delete from people.data_request")
+        ids = {"id": act(world, "resident", "fileDataRequest", {"id": own_person(world)}, {"kind": kind})["id"]}
+        for step in ("verify", "start", "fulfil")[:("filed", "identity_verified", "processing", "fulfilled").index(state)]:
+            act(world, "community", step + "DataRequest", ids)
+        return {"ids": ids}
+    return prepare
+
+
 NEEDS = {
     "getOrg": lambda world, role: {"ids": {"id": ORG}},
     "updateOrg": with_if_match("/v1/orgs/{id}", own_org),
@@ -326,6 +417,26 @@ NEEDS = {
     "putStaffPost": staff,
     "handOverAssignment": lambda world, role: {
         **assignment(world, role), "body": {"to_account": "01900000-0000-8000-8000-300000000004"}},
+    "createPerson": lambda world, role: {"body": {
+        **world.spec.by_id["createPerson"].example, "dwelling_id": dwelling(world, role)["ids"]["id"]}},
+    "getPerson": somebody,
+    "updatePerson": with_if_match("/v1/persons/{id}", somebody),
+    "unmaskPerson": unmasked,
+    "createWard": lambda world, role: own_person(world) and {},
+    "movePerson": lambda world, role: {**somebody(world, role), "body": {
+        "dwelling_id": dwelling(world, role)["ids"]["id"], "kind": "tenant"}},
+    "moveOutPerson": somebody, "linkPerson": somebody, "tagPerson": somebody, "listConsents": somebody,
+    "requestApproval": somebody, "fileDataRequest": to_ask,
+    "createHousehold": dwelling, "getHousehold": household, "tagHousehold": household,
+    "updateHousehold": with_if_match("/v1/households/{id}", household),
+    "listDwellingResidents": dwelling, "listDwellingOwners": dwelling,
+    "createOwnership": share, "endOwnership": made_of("createOwnership", share),
+    "createGuardianship": ward_of, "endGuardianship": made_of("createGuardianship", ward_of),
+    "clearTag": tagged, "giveConsent": consent, "withdrawConsent": given,
+    "approveApproval": asked_for, "refuseApproval": asked_for,
+    "getDataRequest": data_request("filed"), "getDataCopy": data_request("fulfilled", "copy"),
+    "verifyDataRequest": data_request("filed"), "startDataRequest": data_request("identity_verified"),
+    "fulfilDataRequest": data_request("processing", "copy"), "refuseDataRequest": data_request("filed"),
     "createSession": lambda world, role: {"body": {"login": "resident", "password": "linli-demo"}},
     "refreshSession": refresh_token,
     "deleteSession": own_session,
