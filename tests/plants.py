@@ -204,3 +204,33 @@ def plant_duty_areas(world):
     return {path: samples.act(world, name, "createDutyArea", body={
         "login": name, "grid_ids": [grid_id(general)]})["id"] for name, path, general in (
             ("community", "1/1/", "1/1/1/"), ("community2", "1/2/", "1/2/1/"), ("community_far", "2/1/", "2/1/1/"))}
+
+
+def plant_people(world):
+    """In each dwelling of the plants somebody with a mark for a name, and all
+    that hangs on them: path → ids by what they are of."""
+    made = {}
+    for n, (path, (_, dwelling, _)) in enumerate(world.houses.items()):
+        by = {"1/1/": "community", "1/2/": "community2", "2/1/": "community_far"}.get(path[:4])
+        if not by:
+            continue  # a community without anybody in the fixture
+        lead, mark = ("lead" if path[0] == "1" else "lead_far"), f"zzperson{n}zz"
+        if path not in ("1/1/1/1/", "2/1/1/1/"):
+            lead = by
+        ids = {"id": samples.act(world, by, "createPerson", body={
+            **samples.LAN, "name": mark, "dwelling_id": dwelling})["id"]}
+        guardian = samples.act(world, by, "createPerson", body={
+            **samples.LAN, "name": mark + "g", "dwelling_id": dwelling})["id"]
+        tags = samples.act(world, by, "tagPerson", ids, {"code": "solitary_elder", "reason": mark + "t"})["tags"]
+        made[path] = {
+            "mark": mark, "persons": ids["id"], "households": getattr(world, by).get(
+                f"/v1/persons/{ids['id']}").json()["household_id"], "tags": tags[0]["id"],
+            "guardianships": samples.act(world, by, "createGuardianship", ids, {
+                "guardian_id": guardian, "kinship": "child"})["id"],
+            "ownerships": samples.act(world, by, "createOwnership", {"id": dwelling}, {
+                "person_id": ids["id"], "share": 1, "shares": 3})["id"],
+            "consents": samples.act(world, by, "giveConsent", ids, {
+                "purpose": "contact", "text_version": "x", "given_by": ids["id"]})["id"],
+            "access-requests": samples.act(world, lead, "requestApproval", ids)["id"],
+            "data-requests": samples.act(world, by, "fileDataRequest", ids, {"kind": "copy"})["id"]}
+    return made

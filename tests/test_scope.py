@@ -48,12 +48,18 @@ def planted(shared):
     shared.houses = plant_module.plant_houses(shared)
     shared.areas = plant_module.plant_duty_areas(shared)
     shared.redraws = plant_module.plant_redraws(shared)
+    shared.people = plant_module.plant_people(shared)
     shared.claims, shared.login = plant_module.plant_claims(shared), plant_module.plant_login(shared)
     shared.settle()
     return shared
 
 
 # Reading everything ---------------------------------------------------------
+
+def kind_of(op):
+    """persons of /v1/persons/{id}/tags."""
+    return op.template.split("/")[2]
+
 
 class Reader:
     """Everything one person may ask, and what came back."""
@@ -129,6 +135,9 @@ class Reader:
         elif "/duty-areas/" in op.template:
             for area in self.world.areas.values():
                 self.get(op, op.template.format(id=area))
+        elif kind_of(op) in next(iter(self.world.people.values())):
+            for ids in self.world.people.values():
+                self.get(op, op.template.format(id=ids[kind_of(op)]))
         elif "/compounds/" in op.template:
             for place in plant_module.COMPOUND_PATHS:
                 self.get(op, op.template.format(id=plant_module.compound_id(*place)))
@@ -162,6 +171,11 @@ def readers(planted):
 def sees_house(name, path):
     role, _, paths = WHO[name]
     return role != "resident" and any(path.startswith(own) for own in paths)
+
+
+def sees_person(name, path):
+    """Names are for the community and the leads."""
+    return sees_house(name, path) and WHO[name][0] in ("grid_lead", "community")
 
 
 def sees_redraw(name, path):
@@ -198,6 +212,8 @@ def test_every_marker_in_scope_is_found(readers, planted, name):
     everything = "".join(text for _, text in readers[name].text)
     visible = [m for p in planted.plants for m, who in p.marks.items() if readable(p, m, who, name)]
     visible += [mark for path, (_, _, mark) in planted.houses.items() if sees_house(name, path)]
+    visible += [word for path, ids in planted.people.items() if sees_person(name, path)
+                for word in (ids["mark"], ids["mark"] + "t", ids["persons"])]
     assert [m for m in visible if m not in everything] == []
     assert visible or name in ("lead_ended", "visitor", "department", "merchant", "program")
 
@@ -356,6 +372,10 @@ def hidden_ids(world, op, name):
                 world.houses.items() if plant_module.HOUSES[path] in whose]
     if "/dwellings/" in op.template:
         return [dwelling for path, (_, dwelling, _) in world.houses.items() if not sees_house(name, path)]
+    if kind_of(op) in next(iter(world.people.values())):
+        # the street may ask about anybody in it
+        reach = (lambda name, path: path[0] == str(street)) if role == "street" else sees_person
+        return [ids[kind_of(op)] for path, ids in world.people.items() if not reach(name, path)]
     if "/assignments/" in op.template:
         places = {1: ["1/1/1/1/", "1/1/1/1/", "1/1/1/2/", "1/1/1/"], 2: ["2/1/1/1/"]}
         return [f"01900000-0000-800{s}-8000-40000000000{n}" for s, at in places.items()
