@@ -418,28 +418,41 @@ create policy restamp on core.event for update
 create index event_path on core.event (street_id, path, xact, id);
 
 ---------------------------------------------------------------- the machine
--- One row for what would be some of two machines: read at every read of a ticket.
-create table ticket.offer (
-	status text not null,
-	role text not null,
-	actions text[] not null,
-	guards text[] not null,
-	primary key (status, role)
-);
-comment on table ticket.offer is
-	'class: reference. Derived from core.transition: the actions a role has in a status, and the guards of each ('''' = none).';
+-- Read at every read of a ticket, so it is a constant in a function's body:
+-- "status role bars" to the actions as JSON text, for each set of bars that
+-- ticket.bars() can give. Only residents' acts have any.
+create function ticket.offers() returns jsonb
+language sql immutable parallel safe
+as $$select '{}'::jsonb$$;
+comment on function ticket.offers() is
+	'Derived from core.transition by ticket.gather_offers(): what may be done in a status by a role with these bars.';
+
+create function ticket.bar_sets() returns setof text[]
+language sql immutable parallel safe rows 36
+as $$
+	select array_remove(array[s, t, o, f, j, h], null)
+	from unnest(array['supported', 'not_supported']) s, unnest(array[null, 'not_thanked']) t,
+		unnest(array['reporter', 'not_own']) o, unnest(array[null, 'first_reopen']) f,
+		unnest(array[null, 'nobody_joined']) j, unnest(array[null, 'not_handler']) h
+	where o = 'not_own' or num_nonnulls(f, j, h) = 0
+$$;
+comment on function ticket.bar_sets() is 'Every result of ticket.bars(), in its order.';
 
 create function ticket.gather_offers() returns trigger
 language plpgsql
 as $$
 begin
-	delete from ticket.offer;
-	insert into ticket.offer (status, role, actions, guards)
-	select x.from_state, r, array_agg(x.action order by x.action),
-		array_agg(coalesce(x.guard, '') order by x.action)
-	from core.transition x, unnest(x.roles) r
-	where x.machine in ('ticket', 'ticket_aside')
-	group by x.from_state, r;
+	execute format('create or replace function ticket.offers() returns jsonb '
+		'language sql immutable parallel safe as %L', format('select %L::jsonb', (
+		select coalesce(jsonb_object_agg(concat_ws(' ', o.status, o.role, o.bars), o.actions), '{}')
+		from (select x.from_state as status, r as role,
+				case r when 'resident' then array_to_string(b, ' ') end as bars,
+				json_agg(x.action order by x.action)::text as actions
+			from core.transition x, unnest(x.roles) r, ticket.bar_sets() b
+			where x.machine in ('ticket', 'ticket_aside')
+				and (r = 'resident' or b = '{supported,reporter}')
+				and not coalesce(string_to_array(x.guard, ' ') && b and r = 'resident', false)
+			group by 1, 2, 3) o)));
 	return null;
 end
 $$;
@@ -1305,62 +1318,62 @@ language plpgsql stable
 as $$
 declare
 	reader constant text := core.role();
-	bars constant text[] := ticket.bars(t);
-	o ticket.offer;
-	free text[] := '{}';
+	stranger constant boolean := t.owner_id is distinct from core.actor();
+	bars text[] := '{supported,reporter}'; -- what bars strangers from a ticket nobody joined
+	offer text;
 begin
+	if t.support_count > 0 or t.thank_count > 0 or not stranger then
+		bars := ticket.bars(t);
+	end if;
 	supported := t.support_count > 0 and 'not_supported' = any (bars);
 	thanked := 'not_thanked' = any (bars);
-	select x.* into o from ticket.offer x where x.status = t.status and x.role = reader;
-	for i in 1..coalesce(cardinality(o.actions), 0) loop
-		if o.guards[i] = '' or not string_to_array(o.guards[i], ' ') && bars then
-			free := free || o.actions[i];
-		end if;
-	end loop;
-	actions := array_to_json(free);
+	offer := coalesce(ticket.offers() ->> concat_ws(' ', t.status, reader,
+		case reader when 'resident' then array_to_string(bars, ' ') end), '[]');
+	actions := offer;
 	near := '[]';
-	-- From other residents its policy hides the row: no need to ask.
-	if reader <> 'resident' or 'not_own' = any (bars) then
+	-- From other residents policies hide these rows: no need to ask.
+	if reader <> 'resident' or not stranger then
 		select p.title, p.description, p.reply, p.contact_name, p.contact_phone_mask, p.on_behalf_note,
 			p.address, p.compound_id, p.building, p.position, p.position_gcj02, p.answers into own
 		from ticket.private p where p.street_id = t.street_id and p.ticket_id = t.id;
 		if t.is_open and (own.position is not null or own.building is not null) then
 			near := ticket.similar_to(t.id);
 		end if;
+		if t.stars is not null then
+			rating := (select json_build_object('stars', r.stars, 'resolved', r.resolved,
+					'satisfied', r.satisfied, 'text', r.text)
+				from ticket.rating r where r.street_id = t.street_id and r.ticket_id = t.id);
+		end if;
 	end if;
 	if t.merged_into is not null then
 		merged_into := (select m.id from ticket.ticket m
 			where m.street_id = t.street_id and m.id = t.merged_into);
 	end if;
-	if t.stars is not null then
-		rating := (select json_build_object('stars', r.stars, 'resolved', r.resolved,
-				'satisfied', r.satisfied, 'text', r.text)
-			from ticket.rating r where r.street_id = t.street_id and r.ticket_id = t.id);
-	end if;
-	etag := t.version || '-' || left(md5(actions::text || near::text), 8);
+	etag := t.version || '-' || left(md5(offer || near::text), 8);
 end
 $$;
 comment on function ticket.standing(ticket.ticket) is
 	'What the caller may do now, whether they support it or said thanks; the private half, what it was merged into and how it was rated if they may see that; near-duplicates while it is open and its place known. The ETag covers what changes without a new version; If-Match only compares the version before the dash.';
 
+-- A function with a node of its own would keep its row in a store.
 create view ticket.detail with (security_invoker = true) as
-select t.street_id as _street_id, x.etag as _etag,
+select t.street_id as _street_id, (x.it).etag as _etag,
 	t.id, t.number, t.kind, t.category, t.urgency, t.status,
-	coalesce((x.own).title, t.title) as title,
-	coalesce((x.own).description, t.description) as description,
+	coalesce(((x.it).own).title, t.title) as title,
+	coalesce(((x.it).own).description, t.description) as description,
 	t.grid_id, (select g.name from grid.grid g
 		where g.street_id = t.street_id and g.id = t.grid_id) as grid_name,
-	t.is_public as public, t.owner_id is null as on_behalf, (x.own).on_behalf_note,
+	t.is_public as public, t.owner_id is null as on_behalf, ((x.it).own).on_behalf_note,
 	coalesce(t.owner_id = core.actor(), false) as mine,
-	(x.own).contact_name, (x.own).contact_phone_mask, (x.own).address, (x.own).compound_id,
-	(x.own).building, (x.own).position, (x.own).position_gcj02, (x.own).answers,
-	coalesce((x.own).reply, t.reply) as reply,
+	((x.it).own).contact_name, ((x.it).own).contact_phone_mask, ((x.it).own).address, ((x.it).own).compound_id,
+	((x.it).own).building, ((x.it).own).position, ((x.it).own).position_gcj02, ((x.it).own).answers,
+	coalesce(((x.it).own).reply, t.reply) as reply,
 	case when core.role() <> 'resident' then t.handler_id end as handler_id,
-	t.stars, x.rating, t.support_count, x.supported, t.thank_count, x.thanked,
-	t.comment_count, t.photo_count, x.merged_into,
+	t.stars, (x.it).rating, t.support_count, (x.it).supported, t.thank_count, (x.it).thanked,
+	t.comment_count, t.photo_count, (x.it).merged_into,
 	t.merged_count, t.reopened_count, t.created_at, t.updated_at, t.accepted_at,
-	t.resolved_at, t.replied_at, t.closed_at, x.actions, x.near as similar
-from ticket.ticket t cross join lateral ticket.standing(t) x;
+	t.resolved_at, t.replied_at, t.closed_at, (x.it).actions, (x.it).near as similar
+from ticket.ticket t cross join lateral (select ticket.standing(t) as it offset 0) x;
 comment on view ticket.detail is
 	'class: street. Ticket: what stands in ticket.private is null for those to whom it is hidden.';
 
@@ -1743,7 +1756,7 @@ comment on function ticket.close_silent(integer) is
 ---------------------------------------------------------------- grants
 -- Columns the app has no use for (the sealed phone and its index, the cell)
 -- are not granted.
-grant select on ticket.category, ticket.offer, ticket.listed, ticket.detail to linli_app;
+grant select on ticket.category, ticket.listed, ticket.detail to linli_app;
 -- A ticket whole: functions take it as a row, and a column that the next
 -- version adds must not stop this one.
 grant select on ticket.ticket to linli_app;
@@ -1756,7 +1769,7 @@ grant select on ticket.comment to linli_app;
 grant execute on function core.gcj02_shift(float8, float8), core.wgs84_to_gcj02(float8, float8),
 	core.gcj02_to_wgs84(float8, float8), ticket.statuses_open(), ticket.path_head(text, integer),
 	ticket.path_depth(text), ticket.plain(text), ticket.grams(integer, text), ticket.terms(text),
-	ticket.has_terms(text, text[]), ticket.bars(ticket.ticket), ticket.supported(uuid),
+	ticket.has_terms(text, text[]), ticket.offers(), ticket.bars(ticket.ticket), ticket.supported(uuid),
 	ticket.thanked(uuid), ticket.standing(ticket.ticket),
 	ticket.position_json(float8, float8, text),
 	ticket.submit(uuid, jsonb), ticket.edit(uuid, text, jsonb), ticket.act(uuid, text, jsonb),

@@ -116,6 +116,13 @@ select results_eq($$select person, state, a from told, jsonb_array_elements_text
 	$$select p, s, act from allowed, unnest(persons) p, unnest(states) s
 		where p <> 'system' and act <> 'unsupport' order by 1, 2, 3$$,
 	'actions lists exactly what is allowed');
+select is_empty($$select x.action, g from core.transition x, string_to_table(x.guard, ' ') g
+		where x.machine in ('ticket', 'ticket_aside') and x.roles <> '{resident}' and ticket.why(g) is not null$$,
+	'what ticket.offers() leaves out: guards that bar stand on residents'' acts only');
+select is_empty($$select x.action, g from core.transition x, string_to_table(x.guard, ' ') g
+		where x.machine in ('ticket', 'ticket_aside') and ticket.why(g) is not null
+			and not exists (select from ticket.bar_sets() b where g = any (b))$$,
+	'and each of them is in ticket.bar_sets()');
 select is_empty($$select distinct status, is_open from ticket.ticket
 		where street_id = 60001 and is_open <> (status = any (ticket.statuses_open()))$$,
 	'the column is_open and ticket.statuses_open() agree on every status');
