@@ -39,9 +39,12 @@ rows(struct request *rq)
 	return res;
 }
 
+/* Pages that go on by a target; a search's cursor is in its body. */
 static bool
 is_paged(const struct operation *op)
 {
+	if (strcmp(op->method, "GET") != 0)
+		return false;
 	for (size_t i = 0; i < op->param_count; i++)
 		if (strcmp(op->params[i].bind, "after") == 0)
 			return true;
@@ -52,11 +55,11 @@ static const struct operation *
 pick(unsigned n)
 {
 	const struct contract *c = door_contract();
-	static const struct operation *all[64];
+	static const struct operation *all[256];
 	static size_t count;
 
 	for (size_t i = 0; !door_looks && i < c->operation_count; i++)
-		if (is_paged(&c->operations[i]))
+		if (is_paged(&c->operations[i]) && count < 256)
 			all[count++] = &c->operations[i];
 	door_looks = looks;
 	return all[n % count];
