@@ -7,6 +7,7 @@ import concurrent.futures
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -105,6 +106,7 @@ PARTS = {"lint": lint, "unit": unit, "fuzz": fuzz, "sql": sql, "http": http}
 
 
 def main():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # what it has started ends with it, see harness.TIED
     wanted = sys.argv[1:] or list(PARTS)
     count, begun = Count(), time.monotonic()
     site = harness.make_site(harness.temporary_folder()) if set(wanted) - {"lint", "fuzz"} else None

@@ -550,6 +550,7 @@ def test_request(short, name):
 
 
 def test_handshake(site, spec, tmp_path):
+    """security 51: the same, from the first byte of TLS on."""
     world = Short(site, spec, tmp_path, **test_tls.certify(tmp_path / "tls"))
     try:
         sweep(Tls(world))

@@ -33,6 +33,7 @@ end_of(const char *path, char *text)
 	return WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/* security 51 */
 static void
 test_stream_end(void **state)
 {
