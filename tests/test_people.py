@@ -1,0 +1,459 @@
+"""人房: who lives where, who may know what of them, and what they may ask."""
+
+import datetime
+import json
+import os
+import pathlib
+import time
+import uuid
+
+import pytest
+
+import harness
+import plants
+import samples
+import story
+
+TODAY = datetime.date.today
+NAME, PHONE, ID_NUMBER = "欧阳春晓", "13987654321", "11010519491231002X"
+
+
+def home(world, path="1/1/1/1/"):
+    """A new dwelling of a grid; its id and building."""
+    by = "street" if path[0] == "1" else "street_far"
+    street, compound = plants.HOUSES[path]
+    building = samples.act(world, by, "createBuilding", {"id": plants.compound_id(street, compound)},
+                           {"name": uuid.uuid4().hex[:10]})["id"]
+    return samples.act(world, by, "createDwelling", {"id": building}, {
+        "number": "502", "grid_id": plants.grid_id(path)})["id"]
+
+
+def enter(client, dwelling, status=201, **fields):
+    reply = client.post("/v1/persons", {"name": NAME, "born_on": "1958-03-07", "dwelling_id": dwelling, **fields})
+    assert reply.status_code == status, reply.text
+    return reply.json() if status < 300 else reply.json()["code"]
+
+
+def find(client, **asked):
+    reply = client.post("/v1/persons/search", asked)
+    assert reply.status_code == 200, reply.text
+    return [p["id"] for p in reply.json()["items"]]
+
+
+def born(years, days=0):
+    """Of whom so many years and days ago was the day of birth."""
+    today = TODAY()
+    return (today.replace(year=today.year - years, day=min(today.day, 28)) - datetime.timedelta(days)).isoformat()
+
+
+def link(world, person, name="resident"):
+    account, = world.sql("select id::text from identity.account where login = %s", name)[0]
+    samples.act(world, "community", "linkPerson", {"id": person}, {"account_id": account})
+
+
+def steps(world, request, *names):
+    for name in names:
+        samples.act(world, "community", name + "DataRequest", {"id": request})
+
+
+def another(world, role, path):
+    """Somebody more of the staff."""
+    login = "z" + uuid.uuid4().hex[:10]
+    harness.run_linlid(world.settings, "user", "add", "--login", login, "--name", "值班二")
+    harness.run_linlid(world.settings, "user", "grant", "--login", login, "--role", role, "--street", "1", "--path", path)
+    return story.sign_in(world, login, role)
+
+
+def where(world, *words):
+    """Every table and column's text searched by the superuser: where a word stands."""
+    tables = world.sql("select format('%I.%I', nspname, relname) from pg_class c join pg_namespace n"
+                       " on n.oid = c.relnamespace where relkind = 'r' and nspname !~ '^(pg_|information|public)'")
+    assert len(tables) > 40
+    return sorted({(t, w) for t, in tables for w in words if world.sql(
+        f"select exists (select from {t} x where strpos(x::text, %s) > 0)", w) == [(True,)]})
+
+
+# Who sees which field ------------------------------------------------------------
+
+FULL = {"name": NAME, "sex": "female", "born_on": "1949-12-31", "birth_year": 1949, "phone_mask": "139****4321",
+        "id_number_mask": "110***************"}
+# As domain.md's matrix says; null = withheld.
+SEEN = {
+    "lead": {"born_on": None, "id_number_mask": None}, "lead2": {"born_on": None, "id_number_mask": None},
+    "lead_general": {"born_on": None}, "community": {}, "resident": {},
+    "lead_next": None, "lead_ended": None, "lead_far": None, "community2": None, "community_far": None,
+    "resident2": None, "resident_far": None}
+HEALTH = {"lead": False, "lead2": False, "lead_general": True, "community": True, "resident": True}
+
+
+@pytest.fixture(scope="module")
+def known(shared):
+    """One person with everything, in micro-grid A, of account resident."""
+    shared.person = enter(shared.community, home(shared), sex="female", born_on=None, phone=PHONE, id_number=ID_NUMBER)["id"]
+    link(shared, shared.person)
+    for code in ("chronic_illness", "solitary_elder"):
+        samples.act(shared, "community", "tagPerson", {"id": shared.person}, {"code": code, "reason": "随访 13512345678"})
+    return shared
+
+
+@pytest.mark.parametrize("name", sorted(SEEN))
+def test_who_sees_which_field(known, name):
+    """security 7: of one person; the phone and the ID number in full nobody."""
+    reply = getattr(known, name).get(f"/v1/persons/{known.person}")
+    if SEEN[name] is None:
+        assert reply.status_code == 404
+        return
+    seen = reply.json()
+    assert {f: seen[f] for f in FULL} == {**FULL, **SEEN[name]}
+    tags = {t["code"] for t in seen["tags"]}
+    assert tags == {"solitary_elder"} | ({"chronic_illness"} if HEALTH[name] else set())
+    assert PHONE not in reply.text and ID_NUMBER not in reply.text
+
+
+def test_every_role_is_in_that_table():
+    assert set(SEEN) == {n for n in harness.PEOPLE if n not in ("street", "street_far")
+                         and harness.PEOPLE[n][1] in ("resident", "grid_lead", "community")}
+
+
+def test_the_street_counts_and_asks(known):
+    assert known.street.get(f"/v1/persons/{known.person}").status_code == 403
+    figures = known.street.get("/v1/persons/summary", params={"under": story.A}).json()
+    assert figures["persons"] >= 1 and {"code": "solitary_elder", "count": 1} in figures["tags"]
+    assert "illness" not in json.dumps(figures) and NAME not in json.dumps(figures)
+    assert known.lead.get("/v1/persons/summary", params={"under": story.B}).status_code == 422
+    ask = {"fields": ["phone"], "reason": f"核实{NAME}的诉求"}
+    url = f"/v1/persons/{known.person}"
+    assert known.street.post(url + "/unmask", ask).json()["code"] == "approval_required"
+    approval = samples.act(known, "street", "requestApproval", {"id": known.person}, ask)
+    assert NAME not in approval["reason"]
+    assert known.street_far.post(url + "/access-requests", ask).status_code == 404
+    assert known.community2.post(f"/v1/access-requests/{approval['id']}/approve", {"hours": 8}).status_code == 404
+    samples.act(known, "community", "approveApproval", {"id": approval["id"]})
+    assert known.street.post(url + "/unmask", ask).json()["phone"] == PHONE
+    assert known.street.post(url + "/unmask", {**ask, "fields": ["id_number"]}).json()["code"] == "approval_required"
+
+
+def test_unmasking_takes_a_reason_and_the_person_sees_it(known):
+    url = f"/v1/persons/{known.person}/unmask"
+    assert known.community.post(url, {"fields": ["phone"]}).status_code == 422
+    assert known.lead.post(url, {"fields": ["phone"], "reason": "停水"}).status_code == 403
+    assert known.community2.post(url, {"fields": ["phone"], "reason": "停水"}).status_code == 404
+    full = known.community.post(url, {"fields": ["phone", "id_number"], "reason": "停水通知"}).json()
+    assert (full["phone"], full["id_number"], full["name"]) == (PHONE, ID_NUMBER, None)
+    mine = story.walk(known.resident, "/v1/me/accesses")
+    assert {"action": "unmask", "by_name": "李文静", "by_role": "community", "fields": ["phone", "id_number"],
+            "reason": "停水通知"}.items() <= next(a for a in mine if a["reason"] == "停水通知").items()
+    assert {a["person_id"] for a in mine} == {known.person}
+    assert story.walk(known.resident2, "/v1/me/accesses") == []
+
+
+def test_a_look_is_logged_and_not_without_log(known):
+    """security 46"""
+    before, = known.sql("select count(*) from audit.entry where action = 'view'")[0]
+    assert known.lead.get(f"/v1/persons/{known.person}").status_code == 200
+    known.resident.get(f"/v1/persons/{known.person}")  # their own: no access of staff
+    assert known.sql("select count(*) from audit.entry where action = 'view'") == [(before + 1,)]
+    known.sql("alter table audit.entry add constraint full_disk check (action <> 'view') not valid")
+    try:
+        reply = known.lead.get(f"/v1/persons/{known.person}")
+        assert reply.status_code >= 400 and NAME not in reply.text
+    finally:
+        known.sql("alter table audit.entry drop constraint full_disk")
+
+
+def test_phone_and_number_are_sealed(known):
+    """security 49"""
+    assert where(known, PHONE, ID_NUMBER) == []
+    sealed = known.sql("select phone, id_number from people.secret where person_id = %s", known.person)
+    assert all(t.startswith("v1.") for t in sealed[0])
+
+
+def test_neighbours_write_only_the_basics(known):
+    reply = known.lead.get(f"/v1/persons/{known.person}")
+    url, tag = f"/v1/persons/{known.person}", {"If-Match": reply.headers["ETag"]}
+    for field, value in (("id_number", ID_NUMBER), ("born_on", "1950-01-01"), ("name", "别名")):
+        refused = known.lead.put(url, {"name": NAME, field: value}, headers=tag).json()
+        assert (refused["code"], refused["errors"][0]["pointer"]) == ("field_not_allowed", "/" + field)
+    assert known.lead.put(url, {"name": NAME, "phone": PHONE, "verified": "verified"}, headers=tag).json()["verified"] == "verified"
+    assert known.lead.put(url, {"name": NAME}, headers=tag).status_code == 412
+    illness = {"code": "disabled", "reason": "证件"}
+    assert known.lead.post(url + "/tags", illness).json()["code"] == "field_not_allowed"
+    assert known.lead.post(url + "/tags", {"code": "special_group"}).json()["code"] == "reason_required"
+    assert known.lead.post(url + "/tags", {"code": "solitary_elder"}).json()["code"] == "tag_set"
+    assert known.lead.post(url + "/tags", {"code": "difficult", "reason": "x"}).json()["code"] == "tag_unknown"
+
+
+@pytest.mark.parametrize("fields, told", [
+    ({"sex": "male", "id_number": "110105194912310004"}, "invalid_request"), ({"born_on": "1949-12-30"}, "id_number_mismatch"),
+    ({"sex": "male"}, "id_number_mismatch"), ({}, "person_exists"), ({"id_number": None, "born_on": None}, "born_on_required"),
+    ({"id_number": None, "born_on": "2100-01-01"}, "born_in_future")])
+def test_the_id_number_is_checked_at_the_door(known, fields, told):
+    status = {"person_exists": 409}.get(told, 422)
+    assert enter(known.community, home(known), status, **{"born_on": None, "id_number": ID_NUMBER, **fields}) == told
+
+
+# Finding --------------------------------------------------------------------------
+
+def test_people_are_found_in_each_way_and_only_on_ones_ground(shared):
+    dwelling, far = home(shared), home(shared, "1/2/1/1/")
+    one = enter(shared.community, dwelling, name="司徒玉兰", phone="13911112222")["id"]
+    other = enter(shared.community2, far, name="司徒玉兰", phone="13911112222")["id"]
+    address = shared.community.get(f"/v1/persons/{one}").json()["address"]
+    for asked in ({"q": "司徒"}, {"q": "玉兰"}, {"q": "徒玉"}, {"q": " 司徒玉兰"}, {"phone": "13911112222"},
+                  {"address": address}, {"address": address[:-3]}, {"dwelling_id": dwelling},
+                  {"q": "玉兰", "under": story.A}):
+        assert find(shared.lead, **asked) == [one], asked
+        assert find(shared.community, **asked) == [one], asked
+        assert find(shared.community2, **asked) == ([other] if not {"address", "dwelling_id", "under"} & set(asked) else [])
+        assert find(shared.lead_next, **asked) == []
+    samples.act(shared, "community", "tagPerson", {"id": one}, {"code": "veteran"})
+    assert find(shared.lead, tag="veteran") == [one] and find(shared.community2, tag="veteran") == []
+    assert shared.community.post("/v1/persons/search", {"q": "兰"}).status_code == 422
+    assert find(shared.community, q="玉兰", phone="13900000000") == []
+
+
+def test_pages_go_on_where_the_last_ended(shared):
+    dwelling = home(shared)
+    made = {enter(shared.community, dwelling, name=f"诸葛第{n}")["id"] for n in range(7)}
+    seen, after = [], None
+    while True:
+        page = shared.lead.post("/v1/persons/search", {"q": "诸葛"}, params={
+            "limit": 3, **({"after": after} if after else {})}).json()
+        seen += [p["id"] for p in page["items"]]
+        after = page["next"]
+        if not after:
+            break
+        assert len(page["items"]) == 3
+    assert len(seen) == 7 and set(seen) == made
+
+
+# Who lives where -----------------------------------------------------------------------
+
+def test_moving_and_owning(shared):
+    first, second = home(shared), home(shared, "1/1/1/2/")
+    person = enter(shared.community, first)["id"]
+    assert shared.lead.get(f"/v1/persons/{person}").status_code == 200
+    moved = samples.act(shared, "community", "movePerson", {"id": person}, {"dwelling_id": second, "kind": "tenant"})
+    assert moved["dwelling_id"] == second
+    assert shared.lead.get(f"/v1/persons/{person}").status_code == 404
+    assert shared.lead_next.get(f"/v1/persons/{person}").status_code == 200
+    assert shared.community.post(f"/v1/persons/{person}/move", {
+        "dwelling_id": home(shared, "1/2/1/1/"), "kind": "tenant"}).json()["code"] == "dwelling_not_found"
+    url = f"/v1/dwellings/{first}/owners"
+    third = {"person_id": person, "share": 1, "shares": 3}
+    others = [enter(shared.community, first)["id"] for _ in range(3)]
+    codes = [shared.community.post(url, {**third, "person_id": p}).status_code for p in (person, *others)]
+    assert codes == [201, 201, 201, 409]  # three thirds are one, exactly
+    owners = shared.lead.get(url).json()["items"]
+    assert [o["name"] for o in owners] == ["欧**晓"] * 3
+    samples.act(shared, "community", "moveOutPerson", {"id": person}, {"on_date": None})
+    assert shared.community.post(f"/v1/persons/{person}/move-out", {}).json()["code"] == "not_resident"
+
+
+def test_a_household_shows_its_members_and_tags(shared):
+    dwelling = home(shared)
+    head = enter(shared.community, dwelling)
+    enter(shared.community, dwelling, name="欧阳小", household_id=head["household_id"])
+    ids = {"id": head["household_id"]}
+    samples.act(shared, "community", "tagHousehold", ids, {"code": "difficult", "reason": "低保"})
+    seen = shared.lead.get(f"/v1/households/{ids['id']}").json()
+    assert [m["name"] for m in seen["members"]] == [NAME, "欧阳小"] and seen["head_id"] == head["id"]
+    assert [t["code"] for t in seen["tags"]] == ["difficult"] and seen["tags"][0]["set_by"] == "李文静"
+    assert find(shared.lead, tag="difficult") and find(shared.lead_next, tag="difficult") == []
+    samples.act(shared, "community", "clearTag", {"id": seen["tags"][0]["id"]})
+    assert shared.lead.get(f"/v1/households/{ids['id']}").json()["tags"] == []
+
+
+def test_people_move_with_the_boundary(world):
+    """domain rule 13: A's lead loses the persons that move, with all that hangs on them."""
+    dwelling = home(world)
+    person = enter(world.community, dwelling, phone=PHONE)
+    tag = samples.act(world, "community", "tagPerson", {"id": person["id"]}, {"code": "veteran"})["tags"][0]["id"]
+    reply = world.community.get(f"/v1/dwellings/{dwelling}")
+    moved = world.community.put(f"/v1/dwellings/{dwelling}", {"number": "502", "grid_id": story.B},
+                                headers={"If-Match": reply.headers["ETag"]})
+    assert moved.status_code == 200 and moved.json()["grid_id"] == story.B
+    for path in (f"/v1/persons/{person['id']}", f"/v1/households/{person['household_id']}"):
+        assert world.lead.get(path).status_code == 404 and world.lead_next.get(path).status_code == 200
+    for asked in ({"q": "春晓"}, {"phone": PHONE}, {"tag": "veteran"}):
+        assert find(world.lead, **asked) == [] and find(world.lead_next, **asked) == [person["id"]]
+    assert world.lead.post(f"/v1/tags/{tag}/clear", {"reason": "x"}).status_code == 404
+    assert world.sql("select distinct path from (select path from people.person union all select path from people.secret"
+                     " union all select path from people.residence union all select path from people.gram"
+                     " union all select path from people.tag union all select path from people.household) x") == [("1/1/1/2/",)]
+
+
+# Minors ------------------------------------------------------------------------------------
+
+def test_under_fourteen_nothing_is_stored_without_the_guardian(shared):
+    """domain rule 9"""
+    dwelling = home(shared)
+    count = "select (select count(*) from people.person), (select count(*) from people.household), (select count(*) from people.secret)"
+    before = shared.sql(count)
+    for fields in ({}, {"consent_text": "minor-2026-1"}):
+        assert enter(shared.community, dwelling, 403, name="小石榴", born_on=born(12), **fields) == "guardian_consent_required"
+    assert shared.sql(count) == before and where(shared, "小石榴") == []
+    mother = enter(shared.community, dwelling)["id"]
+    child = enter(shared.community, dwelling, name="小石榴", born_on=born(12), guardian_id=mother, kinship="parent",
+                  consent_text="minor-2026-1")["id"]
+    assert enter(shared.community, dwelling, name="大石榴", born_on=born(15))["is_minor"]
+    assert enter(shared.community, dwelling, 422, name="石榴", guardian_id=child) == "guardian_not_found"
+
+
+def test_staff_need_a_managers_leave_for_a_minor(shared):
+    """domain rule 9: each look with it is logged, and it ends."""
+    dwelling = home(shared)
+    minor = enter(shared.community, dwelling, name="东方小雨", born_on=born(16), phone="13955556666")["id"]
+    url, unmask = f"/v1/persons/{minor}", {"fields": ["name"], "reason": "家访"}
+    for client in (shared.lead, shared.community):
+        seen = client.get(url)
+        assert seen.json()["withheld"] and [f for f in (*FULL, "address") if seen.json()[f] is not None] == []
+        assert find(client, q="东方") == [] == find(client, phone="13955556666")
+        assert minor in find(client, dwelling_id=dwelling)
+    assert shared.community.post(url + "/unmask", unmask).json()["code"] == "approval_required"
+    assert shared.community.put(url, {"name": "x"}, headers={"If-Match": '"1"'}).json()["code"] == "approval_required"
+    asked = samples.act(shared, "lead", "requestApproval", {"id": minor}, unmask)["id"]
+    own = samples.act(shared, "community", "requestApproval", {"id": minor}, unmask)["id"]
+    assert shared.community.post(f"/v1/access-requests/{own}/approve", {"hours": 1}).json()["code"] == "own_request"
+    samples.act(shared, "community", "approveApproval", {"id": asked})
+    assert shared.lead.get(url).json()["name"] == "东方小雨" and find(shared.lead, q="东方") == [minor]
+    logged = shared.sql("select actor_role, action from audit.entry where person_id = %s and data::text ~ 'minor'", minor)
+    assert logged.count(("grid_lead", "view")) == 2
+    assert shared.lead2.get(url).json()["withheld"]
+    second = another(shared, "community", "1/1/")
+    assert second.post(f"/v1/access-requests/{own}/approve", {"hours": 1}).status_code == 200
+    assert shared.community.post(url + "/unmask", unmask).json()["name"] == "东方小雨"
+    shared.sql("update people.approval set expires_at = now() - interval '1 second' where person_id = %s", minor)
+    assert shared.lead.get(url).json()["withheld"] and find(shared.lead, q="东方") == []
+
+
+def test_a_mother_signs_for_her_twelve_year_old_and_withdraws(world):
+    mother = enter(world.community, home(world))["id"]
+    child = {"name": "小柠檬", "born_on": born(12), "phone": PHONE, "kinship": "parent", "consent_text": "minor-2026-1"}
+    assert world.resident.post("/v1/me/wards", child).json()["code"] == "person_unknown"
+    link(world, mother)
+    assert world.resident.post("/v1/me/wards", {**child, "born_on": born(20)}).json()["code"] == "not_a_minor"
+    ward = world.resident.post("/v1/me/wards", child).json()["id"]
+    assert {p["name"] for p in world.resident.get("/v1/me/persons").json()["items"]} == {NAME, "小柠檬"}
+    assert world.resident2.get(f"/v1/persons/{ward}").status_code == 404
+    assert world.lead.get(f"/v1/persons/{ward}").json()["withheld"]
+    samples.act(world, "community", "tagPerson", {"id": mother}, {"code": "veteran"})
+    consents = world.resident.get(f"/v1/persons/{ward}/consents").json()["items"]
+    assert [(c["purpose"], c["given_by"], c["channel"]) for c in consents] == [("minor", mother, "online")]
+    assert world.resident2.post(f"/v1/consents/{consents[0]['id']}/withdraw").status_code == 404
+    assert world.resident.post(f"/v1/consents/{consents[0]['id']}/withdraw").status_code == 204
+    for name in ("resident", "lead", "community"):
+        assert getattr(world, name).get(f"/v1/persons/{ward}").status_code == 404
+    # only what must be kept is: that there was a consent, and who looked
+    assert where(world, "小柠檬", PHONE) == []
+    tables = {t for t, _ in where(world, ward)}
+    assert tables == {"people.person", "people.consent", "people.guardianship", "people.residence", "core.event"} \
+        | ({"audit.entry"} & tables)
+    assert world.sql("select withdrawn_at is not null from people.consent where person_id = %s", ward) == [(True,)]
+    assert [p["name"] for p in world.resident.get("/v1/me/persons").json()["items"]] == [NAME]
+
+
+# One's own data -----------------------------------------------------------------------------
+
+def test_a_copy_and_then_deletion_with_a_case_open(world):
+    """security 49; domain rule 15: restricted while the case is open, then only a pseudonym."""
+    person = enter(world.community, home(world), name="陈淑芳", sex="female", phone=PHONE, id_number=ID_NUMBER, born_on=None)["id"]
+    link(world, person)
+    samples.act(world, "community", "tagPerson", {"id": person}, {"code": "disabled", "reason": "陈淑芳持证"})
+    photo = samples.photo(world, "resident")
+    ticket = world.resident.post("/v1/tickets", {**samples.TICKET, "title": "陈淑芳家漏水", "photo_ids": [photo],
+        "description": f"我是陈淑芳，电话{PHONE}", "contact_name": "陈淑芳", "contact_phone": PHONE, "address": "陈淑芳家"},
+        headers={"Idempotency-Key": "canary"}).json()["id"]
+    world.resident.post(f"/v1/tickets/{ticket}/comments", {"text": f"陈淑芳补充：{PHONE}"})
+    samples.act(world, "community", "unmaskPerson", {"id": person}, {"fields": ["phone"], "reason": "联系陈淑芳"})
+    ask = f"/v1/persons/{person}/data-requests"
+    asked = world.resident.post(ask, {"kind": "copy"}).json()
+    assert asked["due_on"] == (datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=8))).date()
+                               + datetime.timedelta(15)).isoformat() and not asked["overdue"]
+    assert world.resident.post(ask, {"kind": "copy"}).json()["code"] == "request_pending"
+    assert world.resident.get(f"/v1/data-requests/{asked['id']}/copy").status_code == 404
+    assert world.community.post(f"/v1/data-requests/{asked['id']}/fulfil").json()["code"] == "wrong_state"
+    steps(world, asked["id"], "verify", "start", "fulfil")
+    copy = world.resident.get(f"/v1/data-requests/{asked['id']}/copy").json()
+    assert (copy["name"], copy["phone"], copy["id_number"]) == ("陈淑芳", PHONE, ID_NUMBER)
+    assert copy["accesses"] >= 1 and [t["code"] for t in copy["tags"]] == ["disabled"]
+
+    figures = lambda: world.community.get("/v1/persons/summary").json()
+    before = figures()
+    gone = world.resident.post(ask, {"kind": "delete", "wish": "请删除陈淑芳的信息"}).json()["id"]
+    steps(world, gone, "verify", "start")
+    assert world.community.post(f"/v1/data-requests/{gone}/fulfil").json()["state"] == "restricted"
+    assert find(world.community, q="陈淑芳") == find(world.community, phone=PHONE) == find(world.lead, tag="disabled") == []
+    assert world.community.get(f"/v1/persons/{person}").status_code == 404
+    assert figures() == before
+    assert world.sql("select name from people.person where id = %s", person) == [("陈淑芳",)]
+
+    store = pathlib.Path(world.settings.values["data_dir"]) / "photos"
+    pictures = [f for f in store.rglob("*") if f.is_file()]
+    for f in pictures:  # younger than an hour they would stay, for an upload under way
+        os.utime(f, (time.time() - 7200,) * 2)
+    assert pictures
+    for name, operation in samples.STEPS["closed"]:
+        samples.act(world, name, operation, {"id": ticket}, samples.plain_body(world, operation))
+    harness.wait_for(lambda: world.sql("select state from people.data_request where id = %s", gone) == [("fulfilled",)],
+                     "the job to delete")
+    sealed = world.sql("select count(*) from people.secret")
+    assert sealed == [(0,)] and where(world, "陈淑芳", PHONE, ID_NUMBER) == []
+    assert world.sql("select status, title from ticket.ticket where id = %s", ticket)[0] == (
+        "closed", "居民" + person[-6:].upper() + "家漏水")
+    assert world.resident.get("/v1/me").status_code == 401
+    harness.wait_for(lambda: not [f for f in store.rglob("*") if f.is_file()], "the photo's files to go")
+    assert world.sql("select count(*) from audit.entry where person_id = %s", person)[0][0] >= 3
+    assert harness.run_linlid(world.settings, "audit", "verify") == "the audit log is whole\n"
+
+
+def test_a_refusal_has_a_reason_and_restriction_hides(shared):
+    person = enter(shared.community, home(shared), name="慕容小桃")["id"]
+    link(shared, person, "resident2")
+    ask = f"/v1/persons/{person}/data-requests"
+    first = shared.resident2.post(ask, {"kind": "restrict"}).json()["id"]
+    assert shared.resident2.post(f"/v1/data-requests/{first}/verify").status_code == 403
+    assert shared.community2.post(f"/v1/data-requests/{first}/verify").status_code == 404
+    refused = shared.community.post(f"/v1/data-requests/{first}/refuse", {"reason": "身份不符"}).json()
+    assert (refused["state"], refused["refused_reason"]) == ("refused", "身份不符")
+    second = shared.resident2.post(ask, {"kind": "restrict"}).json()["id"]
+    steps(shared, second, "verify", "start", "fulfil")
+    assert find(shared.community, q="慕容") == [] and shared.lead.get(f"/v1/persons/{person}").status_code == 404
+    assert shared.resident2.get(f"/v1/persons/{person}").json()["name"] == "慕容小桃"
+    own = samples.act(shared, "community", "fileDataRequest", {"id": enter(shared.community, home(shared))["id"]}, {"kind": "correct"})
+    assert shared.community.post(f"/v1/data-requests/{own['id']}/verify").json()["code"] == "own_request"
+
+
+def test_what_rests_on_a_consent_ends_with_it(shared):
+    person = enter(shared.community, home(shared), phone="13933334444")["id"]
+    samples.act(shared, "community", "tagPerson", {"id": person}, {"code": "disabled", "reason": "证"})
+    assert find(shared.community, phone="13933334444") == [person]
+    url = f"/v1/persons/{person}/consents"
+    made = {}
+    for purpose in ("health", "contact"):
+        made[purpose] = shared.community.post(url, {"purpose": purpose, "text_version": "1", "given_by": person}).json()["id"]
+    assert shared.community.post(url, {"purpose": "share", "text_version": "1", "given_by": person}).json()["code"] == "recipient_required"
+    assert shared.community.post(url, {"purpose": "health", "text_version": "1", "given_by": person}).json()["code"] == "consent_given"
+    stranger = enter(shared.community, home(shared))["id"]
+    assert shared.community.post(url, {"purpose": "record", "text_version": "1", "given_by": stranger}).status_code == 403
+    for purpose in made:
+        assert shared.community.post(f"/v1/consents/{made[purpose]}/withdraw").status_code == 204
+    seen = shared.community.get(f"/v1/persons/{person}").json()
+    assert seen["tags"] == [] and seen["phone_mask"] is None and find(shared.community, phone="13933334444") == []
+
+
+def test_what_was_kept_long_enough_goes(world):
+    """People.retention_rule, by the job: three years after it was withdrawn a consent, two without home a person."""
+    person = enter(world.community, home(world), name="百里清")["id"]
+    consent = world.community.post(f"/v1/persons/{person}/consents", {
+        "purpose": "record", "text_version": "1", "given_by": person}).json()["id"]
+    world.community.post(f"/v1/consents/{consent}/withdraw")
+    samples.act(world, "community", "moveOutPerson", {"id": person}, {"on_date": None})
+    world.set_clock("23 months")
+    name = lambda: world.sql("select name from people.person where id = %s", person)
+    assert name() == [("百里清",)]
+    world.set_clock("25 months")
+    harness.wait_for(lambda: name() != [("百里清",)], "the person to go")
+    assert world.sql("select count(*) from people.consent") == [(1,)]
+    world.set_clock("37 months")
+    harness.wait_for(lambda: world.sql("select count(*) from people.consent") == [(0,)], "the consent to go")
