@@ -47,6 +47,7 @@ struct operation {
 	const char *segments[16]; /* literal; NULL: a parameter */
 	bool public_;             /* security: [] */
 	unsigned roles;           /* bits of enum role */
+	const char *scope;        /* x-scope a client needs, or NULL */
 	size_t param_count;
 	struct param *params;
 	bool has_body, body_required;

@@ -12,7 +12,12 @@
 #define OUTBOUND_MAX_BODY 65536
 
 /* Whom we call, for the metrics. */
-enum outbound_service { OUTBOUND_WECHAT, OUTBOUND_SMS, OUTBOUND_SERVICES };
+enum outbound_service {
+	OUTBOUND_WECHAT,
+	OUTBOUND_SMS,
+	OUTBOUND_OIDC,
+	OUTBOUND_SERVICES
+};
 
 enum outbound_end {
 	OUTBOUND_ANSWERED,

@@ -16,6 +16,8 @@ bool proxy_trusted(const char *peer);
  * forwarded: all of X-Forwarded-For in its order, joined by commas, or NULL. */
 const char *proxy_client(struct arena *a, const char *peer,
 			 const char *forwarded);
+/* Does a client's address stand in one of these nets? list has no fault. */
+bool proxy_within(const char *list, const char *client);
 /* What stands for the client in a table of addresses: IPv6 counts by /64,
  * which is what one client gets. */
 void proxy_key(const char *client, unsigned char key[16]);

@@ -13,6 +13,10 @@ struct claims {
 	long street;
 	long epoch;
 	int64_t iat, exp; /* seconds */
+	/* Of the role client only: */
+	char scope[192]; /* words of ClientScope */
+	char nets[400];  /* from where; empty: from anywhere */
+	long per_minute, burst;
 };
 
 enum {

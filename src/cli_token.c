@@ -98,6 +98,31 @@ open_session(const struct wish *w, struct claims *c)
 	return done;
 }
 
+/* A program's token says what it may do. */
+static bool
+take_client(struct claims *c)
+{
+	const char *params[] = {c->account};
+	PGresult *res;
+	bool done;
+
+	if (role_bit(c->role) != ROLE_CLIENT)
+		return true;
+	res = cli_query("select scope, nets, per_minute, burst from "
+			"identity.client_claims($1::uuid)", 1, params);
+	if (!res)
+		return false;
+	done = PQntuples(res) == 1 &&
+	       take(c->scope, sizeof(c->scope), res, 0) &&
+	       take(c->nets, sizeof(c->nets), res, 1);
+	if (done) {
+		c->per_minute = atol(PQgetvalue(res, 0, 2));
+		c->burst = atol(PQgetvalue(res, 0, 3));
+	}
+	PQclear(res);
+	return done;
+}
+
 int
 cmd_token(int argc, char **argv)
 {
@@ -112,7 +137,7 @@ cmd_token(int argc, char **argv)
 		free(why);
 		return 1;
 	}
-	if (!open_session(&wish, &claims))
+	if (!open_session(&wish, &claims) || !take_client(&claims))
 		return 1;
 	token = token_sign(&claims, config.issuer, config.audience);
 	if (!token) {

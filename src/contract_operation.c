@@ -135,6 +135,24 @@ read_secret(struct loader *l)
 		contract_fault(l, "x-secret must be true or false");
 }
 
+/* One of schema ClientScope, the only list of them. */
+static void
+read_scope(struct loader *l)
+{
+	json_t *scope = json_object_get(l->node, "x-scope"), *known, *list;
+	size_t i;
+
+	list = json_object_get(l->contract->doc, "components");
+	list = json_object_get(json_object_get(list, "schemas"), "ClientScope");
+	json_array_foreach(json_object_get(list, "enum"), i, known)
+		if (scope && json_equal(scope, known))
+			l->op->scope = json_string_value(scope);
+	if (scope && !l->op->scope)
+		contract_fault(l, "x-scope is not one of ClientScope");
+	if (scope && !(l->op->roles & ROLE_CLIENT))
+		contract_fault(l, "x-scope without the role client");
+}
+
 void
 contract_operation(struct loader *l)
 {
@@ -150,6 +168,7 @@ contract_operation(struct loader *l)
 	read_max_body(l);
 	read_limit(l);
 	read_secret(l);
+	read_scope(l);
 	contract_params(l);
 	contract_body(l);
 	contract_reply(l);

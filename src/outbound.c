@@ -54,6 +54,7 @@ outbound_service_name(enum outbound_service service)
 {
 	static const char *const names[] = {
 		[OUTBOUND_WECHAT] = "wechat",
+		[OUTBOUND_OIDC] = "oidc",
 		[OUTBOUND_SMS] = "sms",
 	};
 

@@ -147,6 +147,22 @@ is_trusted(const struct address *a)
 	return false;
 }
 
+bool
+proxy_within(const char *list, const char *client)
+{
+	struct net *nets = xmalloc((strlen(list) + 1) * sizeof(*nets));
+	struct address a;
+	bool within = false, local, four;
+	size_t count;
+
+	if (!list_read(list, nets, &count, &local) &&
+	    address_read(client, &a, &four))
+		for (size_t i = 0; i < count; i++)
+			within = within || net_has(&nets[i], &a);
+	free(nets);
+	return within;
+}
+
 static bool
 is_local(const char *peer)
 {

@@ -10,8 +10,40 @@
 
 #include "config.h"
 #include "etag.h"
+#include "proxy.h"
 #include "request_internal.h"
 #include "text.h"
+
+static bool
+has_word(const char *words, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *at = words; *at; at += strspn(at, " ")) {
+		size_t len = strcspn(at, " ");
+
+		if (len == n && memcmp(at, word, n) == 0)
+			return true;
+		at += len;
+	}
+	return false;
+}
+
+/* A program: its scopes (RFC 6750) and the networks it calls from. */
+static int
+client_may(struct request *rq)
+{
+	if (rq->op->scope && !has_word(rq->actor.scope, rq->op->scope)) {
+		reply_header(rq, "WWW-Authenticate",
+			     arena_printf(rq->arena,
+				"Bearer error=\"insufficient_scope\", "
+				"scope=\"%s\"", rq->op->scope));
+		return request_turn_away(rq, "insufficient_scope");
+	}
+	if (*rq->actor.nets && !proxy_within(rq->actor.nets, rq->address))
+		return request_turn_away(rq, "address_not_allowed");
+	return 0;
+}
 
 int
 request_authenticate(struct request *rq)
@@ -34,7 +66,7 @@ request_authenticate(struct request *rq)
 	rq->has_actor = true;
 	if (!(role_bit(rq->actor.role) & rq->op->roles))
 		return request_turn_away(rq, "role_not_allowed");
-	return 0;
+	return role_bit(rq->actor.role) == ROLE_CLIENT ? client_may(rq) : 0;
 }
 
 static const struct param *

@@ -38,10 +38,13 @@ who_asks(const struct request *rq)
 }
 
 static struct limit_rate
-rate_of(enum who who)
+rate_of(const struct request *rq, enum who who)
 {
 	switch (who) {
 	case ACTOR:
+		if (role_bit(rq->actor.role) == ROLE_CLIENT)
+			return limit_rate(rq->actor.per_minute,
+					  rq->actor.burst);
 		return limit_rate(config.actor_per_minute, config.actor_burst);
 	case ADDRESS:
 		return limit_rate(config.address_per_minute,
@@ -142,7 +145,7 @@ int
 request_limit(struct request *rq)
 {
 	enum who who = who_asks(rq);
-	struct limit_rate rate = rate_of(who);
+	struct limit_rate rate = rate_of(rq, who);
 	struct limit_answer a;
 
 	if (!rate.interval_us || (rq->op && rq->op->limit == OP_LIMIT_NONE))

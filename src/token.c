@@ -15,6 +15,7 @@
 
 #include "arena.h"
 #include "contract.h"
+#include "jws.h"
 #include "keys.h"
 #include "memory.h"
 #include "text.h"
@@ -29,56 +30,6 @@ static const char malformed[] = "token_malformed";
 static const char invalid[] = "token_invalid";
 static const char expired[] = "token_expired";
 
-struct pieces {
-	const char *start[3];
-	size_t len[3];
-};
-
-/* Exactly two dots, and nothing but base64url between them. */
-static bool
-split(const char *token, size_t len, struct pieces *p)
-{
-	size_t n = 0;
-
-	*p = (struct pieces){.start = {token}};
-	if (len == 0 || len > TOKEN_MAX)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		char c = token[i];
-
-		if (c == '.') {
-			if (++n == 3)
-				return false;
-			p->start[n] = token + i + 1;
-		} else if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-			   (c >= '0' && c <= '9') || c == '-' || c == '_') {
-			p->len[n]++;
-		} else {
-			return false;
-		}
-	}
-	return n == 2;
-}
-
-/* One JSON object without byte 0, duplicates or anything after it. */
-static json_t *
-piece_object(struct arena *a, const char *s, size_t len)
-{
-	unsigned char *text;
-	size_t n;
-	json_t *object;
-
-	if (!base64url_decode(a, s, len, &text, &n) || n == 0 ||
-	    memchr(text, 0, n))
-		return NULL;
-	object = json_loadb((char *)text, n, JSON_REJECT_DUPLICATES, NULL);
-	if (object && !json_is_object(object)) {
-		json_decref(object);
-		object = NULL;
-	}
-	return object;
-}
-
 static const char *
 string_of(const json_t *object, const char *name)
 {
@@ -92,17 +43,10 @@ string_of(const json_t *object, const char *name)
 static const struct key *
 header_key(const json_t *header)
 {
-	static const char *const refused[] = {
-		"crit", "jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256", "zip",
-		"enc", "b64",
-	};
 	json_t *typ = json_object_get(header, "typ");
 	const char *type = json_string_value(typ);
 
-	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++)
-		if (json_object_get(header, refused[i]))
-			return NULL;
-	if (strcmp(string_of(header, "alg"), "ES256") != 0)
+	if (jws_odd(header) || strcmp(string_of(header, "alg"), "ES256") != 0)
 		return NULL;
 	if (typ && (!type || strcmp(type, "JWT") != 0))
 		return NULL;
@@ -155,6 +99,37 @@ uuid_of(const json_t *object, const char *name, char out[37])
 	return true;
 }
 
+/* A text that may be missing. */
+static bool
+text_of(const json_t *payload, const char *name, char *out, size_t size)
+{
+	const json_t *v = json_object_get(payload, name);
+	const char *s = v ? json_string_value(v) : "";
+
+	if (!s || strlen(s) >= size)
+		return false;
+	strcpy(out, s);
+	return true;
+}
+
+/* What a program may do, from where and how often. */
+static bool
+client_of(const json_t *payload, struct claims *out)
+{
+	int64_t minute, burst;
+
+	if (strcmp(out->role, "client") != 0)
+		return true;
+	if (!text_of(payload, "scope", out->scope, sizeof(out->scope)) ||
+	    !text_of(payload, "nets", out->nets, sizeof(out->nets)) ||
+	    !integer_of(payload, "per_minute", false, &minute) ||
+	    !integer_of(payload, "burst", false, &burst))
+		return false;
+	out->per_minute = (long)minute;
+	out->burst = (long)burst;
+	return true;
+}
+
 static bool
 who_of(const json_t *payload, struct claims *out)
 {
@@ -171,7 +146,7 @@ who_of(const json_t *payload, struct claims *out)
 	strcpy(out->role, role);
 	out->street = (long)street;
 	out->epoch = (long)epoch;
-	return true;
+	return client_of(payload, out);
 }
 
 static const char *
@@ -208,15 +183,15 @@ verify(struct arena *a, const char *token, size_t len, const char *issuer,
 	json_t *header, *payload;
 	const struct key *key;
 	unsigned char *signature;
-	struct pieces p;
+	struct jws_pieces p;
 	const char *why;
 	size_t n;
 
-	if (!split(token, len, &p) ||
+	if (!jws_split(token, len, TOKEN_MAX, &p) ||
 	    !base64url_decode(a, p.start[2], p.len[2], &signature, &n))
 		return malformed;
-	header = piece_object(a, p.start[0], p.len[0]);
-	payload = piece_object(a, p.start[1], p.len[1]);
+	header = jws_object(a, p.start[0], p.len[0]);
+	payload = jws_object(a, p.start[1], p.len[1]);
 	key = header ? header_key(header) : NULL;
 	if (!header || !payload)
 		why = malformed;
@@ -244,6 +219,16 @@ token_verify(const char *token, size_t len, const char *issuer,
 	return why;
 }
 
+static bool
+add_client(jwt_t *jwt, const struct claims *c)
+{
+	return strcmp(c->role, "client") != 0 ||
+	       (!jwt_add_grant(jwt, "scope", c->scope) &&
+		!jwt_add_grant(jwt, "nets", c->nets) &&
+		!jwt_add_grant_int(jwt, "per_minute", c->per_minute) &&
+		!jwt_add_grant_int(jwt, "burst", c->burst));
+}
+
 char *
 token_sign(const struct claims *c, const char *issuer, const char *audience)
 {
@@ -268,7 +253,7 @@ token_sign(const struct claims *c, const char *issuer, const char *audience)
 	    !jwt_add_grant_int(jwt, "street", c->street) &&
 	    !jwt_add_grant_int(jwt, "epoch", c->epoch) &&
 	    !jwt_add_grant_int(jwt, "iat", (long)c->iat) &&
-	    !jwt_add_grant_int(jwt, "exp", (long)c->exp))
+	    !jwt_add_grant_int(jwt, "exp", (long)c->exp) && add_client(jwt, c))
 		token = jwt_encode_str(jwt);
 	if (!token)
 		memory_check();

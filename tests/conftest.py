@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 import contract
+import fakes.issuer
 import fakes.wechat
 import harness
 
@@ -47,6 +48,8 @@ def pytest_fixture_setup():
 
 class World:
     """A database, its daemon, and everybody's client."""
+
+    issuer = None
 
     def __init__(self, site, spec, folder, env=None, **settings):
         self.site, self.spec = site, spec
@@ -98,16 +101,26 @@ class World:
             self.site.cluster.drop(self.database)
 
 
+@pytest.fixture(scope="session")
+def issuer():
+    """As wechat: one for all that nobody breaks."""
+    fake = fakes.issuer.Issuer()
+    yield fake
+    fake.stop()
+
+
 @pytest.fixture
-def world(site, spec, tmp_path, wechat):
+def world(site, spec, tmp_path, wechat, issuer):
     made = World(site, spec, tmp_path, wechat_url=wechat.url, wechat_app_id=wechat.app)
+    made.issuer = issuer
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def shared(site, spec, tmp_path_factory, wechat):
+def shared(site, spec, tmp_path_factory, wechat, issuer):
     made = World(site, spec, tmp_path_factory.mktemp("shared"), wechat_url=wechat.url,
                  wechat_app_id=wechat.app)
+    made.issuer = issuer
     yield made
     made.close()

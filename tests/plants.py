@@ -234,3 +234,13 @@ def plant_people(world):
             "access-requests": samples.act(world, lead, "requestApproval", ids)["id"],
             "data-requests": samples.act(world, by, "fileDataRequest", ids, {"kind": "copy"})["id"]}
     return made
+
+
+def plant_clients(world):
+    """A program with a secret in each street: street → (client, secret)."""
+    made = {}
+    for street, by in ((1, "street"), (2, "street_far")):
+        client = samples.act(world, by, "createClient", body={
+            "name": f"zzclient{street}zz", "scopes": ["grids:read"]})["id"]
+        made[street] = client, samples.act(world, by, "addClientSecret", {"id": client})["id"]
+    return made

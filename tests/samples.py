@@ -402,7 +402,30 @@ def data_request(state, kind="restrict"):
     return prepare
 
 
+def own_client(world, role):
+    return {"ids": {"id": act(world, "street", "createClient")["id"]}}
+
+
+def client_secret(world, role):
+    made = act(world, "street", "addClientSecret", own_client(world, role)["ids"])
+    return {"ids": {"id": made["id"]}, "secret": made}
+
+
+def client_form(world, role):
+    made = client_secret(world, role)["secret"]
+    return {"data": {"grant_type": "client_credentials", "client_id": made["client_id"],
+                     "client_secret": made["client_secret"]}}
+
+
 NEEDS = {
+    "issueToken": client_form,
+    "createOidcSession": lambda world, role: {"body": {"id_token": world.issuer.known_to(world).token(groups=["wnc-street"])}},
+    "getClient": own_client,
+    "updateClient": with_if_match("/v1/clients/{id}", own_client),
+    "addClientSecret": own_client,
+    "revokeClientSecret": client_secret,
+    "disableClient": own_client,
+    "enableClient": own_client,
     "getOrg": lambda world, role: {"ids": {"id": ORG}},
     "updateOrg": with_if_match("/v1/orgs/{id}", own_org),
     "getStaff": staff,

@@ -245,6 +245,8 @@ def test_change_without_if_match_is_428(shared, op):
 def test_other_media_types_are_415(shared, op):
     for media in ("text/plain", "application/xml", "application/jsonx", "application/x-www-form-urlencoded",
                   "application/json; charset=gbk", None):
+        if media in op.media:
+            continue
         reply = send(shared, op, person_for(op), data=b'{"a":1}', headers={"Content-Type": media})
         assert (reply.status_code, reply.json()["code"]) == (415, "unsupported_media_type"), media
 

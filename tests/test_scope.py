@@ -47,6 +47,7 @@ def planted(shared):
     shared.plants = plant_module.plant_all(shared)
     shared.houses = plant_module.plant_houses(shared)
     shared.areas = plant_module.plant_duty_areas(shared)
+    shared.clients = plant_module.plant_clients(shared)
     shared.redraws = plant_module.plant_redraws(shared)
     shared.people = plant_module.plant_people(shared)
     shared.claims, shared.login = plant_module.plant_claims(shared), plant_module.plant_login(shared)
@@ -144,6 +145,9 @@ class Reader:
         elif "/buildings/" in op.template or "/dwellings/" in op.template:
             for building, dwelling, _ in self.world.houses.values():
                 self.get(op, op.template.format(id=building if "/buildings/" in op.template else dwelling))
+        elif "/clients/" in op.template:
+            for client, _ in self.world.clients.values():
+                self.get(op, op.template.format(id=client))
         elif "/orgs/" in op.template:
             for org in ORGS[1] + ORGS[2]:
                 self.get(op, op.template.format(id=org))
@@ -197,6 +201,7 @@ def test_no_marker_out_of_scope_in_any_reply(readers, planted, name):
                ((p.photo, p.seen_by), (p.internal_photo, p.staff)) if not who(name)]
     hidden += [word for path, (_, dwelling, mark) in planted.houses.items() if not sees_house(name, path)
                for word in (dwelling, mark)]
+    hidden += [f"zzclient{street}zz" for street in (1, 2) if WHO[name][:2] != ("street", street)]
     hidden += [i for those in (planted.redraws, planted.areas) for path, i in those.items()
                if not sees_redraw(name, path)]
     for where, text in reader.text:
@@ -211,6 +216,7 @@ def test_every_marker_in_scope_is_found(readers, planted, name):
     """The other direction: so that the test above cannot pass on empty replies."""
     everything = "".join(text for _, text in readers[name].text)
     visible = [m for p in planted.plants for m, who in p.marks.items() if readable(p, m, who, name)]
+    visible += [f"zzclient{street}zz" for street in (1, 2) if WHO[name][:2] == ("street", street)]
     visible += [mark for path, (_, _, mark) in planted.houses.items() if sees_house(name, path)]
     visible += [word for path, ids in planted.people.items() if sees_person(name, path)
                 for word in (ids["mark"], ids["mark"] + "t", ids["persons"])]
@@ -344,6 +350,10 @@ def hidden_ids(world, op, name):
         return [world.login] if name != "resident" else []
     if "/orgs/" in op.template:
         return ORGS[3 - street]
+    if "/clients/" in op.template:
+        return [world.clients[3 - street][0], account_id("street"), *([account_id("program")] if street == 2 else [])]
+    if "/client-secrets/" in op.template:
+        return [world.clients[3 - street][1]]
     if "/staff/" in op.template:
         return [account_id(other) for other in PEOPLE if not administers(name, other)]
     if "/staff-roles/" in op.template:
@@ -398,7 +408,7 @@ def ask(world, name, op, target):
     if op.id in REQUIRED:
         target += "?" + urllib.parse.urlencode(REQUIRED[op.id])
     reply = raw.exchange(world.server.url, op.method, target, headers, body)
-    varying = ("date", "x-request-id")
+    varying = ("date", "x-request-id", "ratelimit")
     return reply.status, [(n, v if n.lower() not in varying else "") for n, v in reply.headers], reply.body
 
 
@@ -418,7 +428,9 @@ def state(world):
         " (select json_agg((id, status) order by id) from identity.claim)::text,"
         " (select count(*) from identity.login), (select json_agg((id, version) order by id) from identity.org)::text,"
         " (select json_agg((id, to_on) order by id) from identity.account_role)::text, (select count(*) from identity.post),"
-        " (select count(*) from identity.account where disabled_at is not null), (select count(*) from ticket.comment), (select count(*) from ticket.supporter)")
+        " (select count(*) from identity.account where disabled_at is not null),"
+        " (select json_agg((account_id, version, disabled_at) order by account_id) from identity.client)::text,"
+        " (select json_agg((id, revoked_at) order by id) from identity.client_secret)::text, (select count(*) from ticket.comment), (select count(*) from ticket.supporter)")
 
 
 @pytest.mark.parametrize("op", WITH_ID, ids=lambda op: op.id)

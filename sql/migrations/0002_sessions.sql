@@ -559,6 +559,7 @@ declare
 begin
 	delete from identity.attempt t where t.since < core.now() - interval '1 day';
 	delete from identity.sms_code c where c.expires_at < core.now() - interval '1 day';
+	perform identity.sweep_assertions();
 	-- Kept a while after their end: a stolen old token shows itself as reused.
 	delete from identity.session s where s.expires_at < core.now() - interval '30 days';
 	get diagnostics swept = row_count;

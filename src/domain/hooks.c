@@ -4,13 +4,14 @@
 
 #include "linli.h"
 
-extern const struct hook changes_hooks[], ops_hooks[], photos_hooks[],
-	second_hooks[], sessions_hooks[], sms_hooks[], staff_hooks[],
-	wechat_hooks[];
+extern const struct hook changes_hooks[], issuers_hooks[], oauth_hooks[],
+	ops_hooks[], photos_hooks[], second_hooks[], sessions_hooks[],
+	sms_hooks[], staff_hooks[], wechat_hooks[];
 
 const struct hook *const all_hooks[] = {
-	changes_hooks,	ops_hooks, photos_hooks, second_hooks,
-	sessions_hooks, sms_hooks, staff_hooks, wechat_hooks, NULL,
+	changes_hooks,	issuers_hooks,	oauth_hooks, ops_hooks,
+	photos_hooks,	second_hooks,	sessions_hooks, sms_hooks,
+	staff_hooks,	wechat_hooks,	NULL,
 };
 
 extern const struct job_hook audit_job_hooks[], ops_job_hooks[],
