@@ -353,6 +353,18 @@ def test_a_mother_signs_for_her_twelve_year_old_and_withdraws(world):
     assert [p["name"] for p in world.resident.get("/v1/me/persons").json()["items"]] == [NAME]
 
 
+def test_who_is_grown_has_no_guardian_any_more(world):
+    mother = enter(world.community, home(world))["id"]
+    link(world, mother)
+    ward = world.resident.post("/v1/me/wards", {"name": "小柠檬", "born_on": born(18, -1), "kinship": "parent",
+                                                "consent_text": "minor-2026-1"}).json()["id"]
+    accounts = lambda: world.sql("select cardinality(accounts) from people.person where id = %s", ward)
+    assert accounts() == [(1,)] and world.resident.get(f"/v1/persons/{ward}").status_code == 200
+    world.set_clock("3 days")
+    harness.wait_for(lambda: accounts() == [(0,)], "the guardianship to end")
+    assert world.sql("select to_on = until_on from people.guardianship") == [(True,)]
+
+
 # One's own data -----------------------------------------------------------------------------
 
 def test_a_copy_and_then_deletion_with_a_case_open(world):

@@ -135,6 +135,7 @@ create table people.person (
 create index person_path on people.person (street_id, path, id);
 create index person_dwelling on people.person (street_id, dwelling_id);
 create index person_household on people.person (street_id, household_id) where household_id is not null;
+create index person_away on people.person (street_id, updated_at) where household_id is null and status = 'active';
 create unique index person_account on people.person (street_id, account_id) where account_id is not null;
 comment on table people.person is
 	'class: street. 居民, one record for all uses. path is that of the dwelling they live in (last lived in; own); accounts are their own and their guardians''.';
@@ -221,6 +222,7 @@ create table people.guardianship (
 	kinship text not null check (kinship in ('parent', 'grandparent', 'sibling', 'spouse', 'child', 'committee', 'other')),
 	from_on date not null,
 	to_on date,
+	until_on date,
 	primary key (street_id, id),
 	check (person_id <> guardian_id),
 	constraint guardianship_overlap exclude using gist (street_id with =, person_id with =,
@@ -230,7 +232,8 @@ create table people.guardianship (
 );
 create index guardianship_person on people.guardianship (street_id, person_id);
 create index guardianship_guardian on people.guardianship (street_id, guardian_id);
-comment on table people.guardianship is 'class: street. Whose ward a person (person_id) is; the guardian''s account sees what the ward would.';
+create index guardianship_until on people.guardianship (street_id, until_on) where to_on is null;
+comment on table people.guardianship is 'class: street. Whose ward a person (person_id) is; the guardian''s account sees what the ward would. That of a minor ends on until_on, when they are grown.';
 
 create table people.tag_kind (
 	code text primary key check (code ~ '^[a-z][a-z0-9_]{1,39}$'),
@@ -315,6 +318,7 @@ create table people.consent (
 	foreign key (street_id, given_by) references people.person (street_id, id)
 );
 create index consent_person on people.consent (street_id, person_id, id);
+create index consent_withdrawn on people.consent (street_id, withdrawn_at) where withdrawn_at is not null;
 create unique index consent_live on people.consent (street_id, person_id, purpose, coalesce(recipient, ''))
 	where withdrawn_at is null;
 comment on table people.consent is
@@ -340,6 +344,7 @@ create table people.approval (
 	foreign key (street_id, person_id) references people.person (street_id, id)
 );
 create index approval_person on people.approval (street_id, person_id, requested_by);
+create index approval_old on people.approval (street_id, created_at);
 create index approval_path on people.approval (street_id, path, id);
 comment on table people.approval is
 	'class: street. A manager''s leave to see a minor''s record, or for the street to unmask: asked for by one person of the staff, given by another, for a time.';
@@ -368,6 +373,7 @@ create table people.data_request (
 );
 create index data_request_person on people.data_request (street_id, person_id, id);
 create index data_request_path on people.data_request (street_id, path, id);
+create index data_request_done on people.data_request (street_id, done_at) where done_at is not null;
 create index data_request_waiting on people.data_request (street_id, id) where state = 'restricted';
 comment on table people.data_request is
 	'class: street. What somebody asks about their own data: a copy, a correction, deletion, restriction (PIPL 45–47), with its clock.';
@@ -827,18 +833,19 @@ $$;
 comment on function people.create_person(uuid, jsonb) is
 	'A person who lives in a dwelling of the caller''s ground; household_id null = a household of their own. LN403 guardian_consent_required (under 14, and then nothing is stored), field_not_allowed, LN409 person_exists, LN422 dwelling_not_found, household_not_found, guardian_not_found, born_on_required and as people.checked().';
 
-create function people.add_guardian(p people.person, g people.person, p_relation text) returns uuid
+create function people.add_guardian(p people.person, g people.person, p_kinship text) returns uuid
 language plpgsql
 as $$
 declare
 	made constant uuid := core.new_id(p.street_id);
 begin
-	insert into people.guardianship (street_id, id, person_id, guardian_id, path, accounts, kinship, from_on)
-	values (p.street_id, made, p.id, g.id, p.path, p.accounts, p_relation, core.today());
+	insert into people.guardianship (street_id, id, person_id, guardian_id, path, accounts, kinship, from_on, until_on)
+	values (p.street_id, made, p.id, g.id, p.path, p.accounts, p_kinship, core.today(),
+		case when p.adult_on > core.today() then p.adult_on end);
 	return made;
 end
 $$;
-comment on function people.add_guardian(people.person, people.person, text) is 'From today g is guardian of p.';
+comment on function people.add_guardian(people.person, people.person, text) is 'From today g is guardian of p, of a minor until they are grown.';
 
 create function people.add_consent(p_id uuid, p people.person, p_giver uuid, p_purpose text, p_recipient text,
 	p_text text, p_channel text) returns void
@@ -1176,7 +1183,7 @@ end
 $$;
 comment on function people.end_owner(uuid, date) is 'A share ends. LN404 not_found.';
 
-create function people.name_guardian(p_id uuid, p_person uuid, p_guardian uuid, p_relation text) returns void
+create function people.name_guardian(p_id uuid, p_person uuid, p_guardian uuid, p_kinship text) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -1188,7 +1195,7 @@ begin
 	if p.id = g.id then
 		perform core.fail(422, 'guardian_not_found', '/guardian_id');
 	end if;
-	made := people.add_guardian(p, g, p_relation);
+	made := people.add_guardian(p, g, p_kinship);
 	update people.guardianship x set id = p_id where x.street_id = p.street_id and x.id = made;
 	perform people.refresh(array[p.id]);
 	perform people.tell(p, 'guardian');
@@ -1884,13 +1891,30 @@ begin
 				n := n + 1;
 			end if;
 		end loop;
-		n := n + people.keep_no_longer(s);
+		n := n + people.grow_up(s) + people.keep_no_longer(s);
 	end loop;
 	return n;
 end
 $$;
 comment on function people.sweep() is
-	'Job: deletions that waited for a case are done when it is closed, and people.retention_rule is obeyed; returns how many of both.';
+	'Job: deletions that waited for a case are done when it is closed, who is grown has no guardian any more, and people.retention_rule is obeyed; returns how many of all.';
+
+create function people.grow_up(street integer) returns integer
+language plpgsql
+as $$
+declare
+	grown uuid[];
+begin
+	with g as (update people.guardianship x set to_on = x.until_on
+		where x.street_id = street and x.to_on is null and x.until_on <= core.today() returning x.person_id)
+	select array_agg(g.person_id) into grown from g;
+	if grown is not null then
+		perform people.refresh(grown);
+	end if;
+	return coalesce(cardinality(grown), 0);
+end
+$$;
+comment on function people.grow_up(integer) is 'Ends the guardianships of those who are 18 now; returns how many.';
 
 create function people.keep_no_longer(street integer) returns integer
 language plpgsql
