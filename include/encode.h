@@ -21,9 +21,10 @@
 void encode_row(struct evbuffer *out, const PGresult *res, int row,
 		const struct schema *shape);
 /* {"items":[…],"next":…}: at most limit rows; when there are more, next is
- * the base64url of the last written row's _cursor, else null. *next (may be
- * NULL) receives a malloc'd copy for the Link header, or NULL. shape is the
- * items'. */
+ * the base64url of the last written row's _cursor, or of the values of the
+ * columns that its _cursor_by names ("created_at,id"), joined by ':': so that
+ * only one cursor is made; else null. *next (may be NULL) receives a malloc'd
+ * copy for the Link header, or NULL. shape is the items'. */
 void encode_list(struct evbuffer *out, const PGresult *res, int limit,
 		 const struct schema *shape, char **next);
 /* The same for a feed, which has no last page: all rows, and next is always the

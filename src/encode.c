@@ -204,18 +204,41 @@ column_find(const PGresult *res, const char *name)
 	return -1;
 }
 
+/* The values of the columns that _cursor_by names, with ':' between. */
+static char *
+cursor_by(const PGresult *res, int row, const char *names)
+{
+	struct arena *a = arena_new();
+	char *rest = arena_strdup(a, names), *name, *text = NULL;
+
+	while ((name = strsep(&rest, ","))) {
+		int i = column_find(res, name);
+		const char *value = i < 0 ? "" : PQgetvalue(res, row, i);
+
+		text = text ? arena_printf(a, "%s:%s", text, value)
+			    : arena_strdup(a, value);
+	}
+	text = xstrdup(text);
+	arena_free(a);
+	return text;
+}
+
 static char *
 cursor_of(const PGresult *res, int row)
 {
 	int i = column_find(res, "_cursor");
+	int by = column_find(res, "_cursor_by");
+	char *plain, *text;
 	size_t n;
-	char *text;
 
-	if (i < 0 || row < 0 || PQgetisnull(res, row, i))
+	if (row < 0 || (by < 0 && (i < 0 || PQgetisnull(res, row, i))))
 		return NULL;
-	n = (size_t)PQgetlength(res, row, i);
+	plain = by < 0 ? xstrdup(PQgetvalue(res, row, i))
+		       : cursor_by(res, row, PQgetvalue(res, row, by));
+	n = strlen(plain);
 	text = xmalloc(4 * ((n + 2) / 3) + 1);
-	base64url_encode(text, PQgetvalue(res, row, i), n);
+	base64url_encode(text, plain, n);
+	free(plain);
 	return text;
 }
 

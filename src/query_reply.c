@@ -137,7 +137,8 @@ check_shape(const struct check *k, const struct schema *shape)
 					 k->op->id, k->op->source);
 	}
 	if (k->op->reply_list && takes_after(k->op) &&
-	    !has_column(k->columns, "_cursor"))
+	    !has_column(k->columns, "_cursor") &&
+	    !has_column(k->columns, "_cursor_by"))
 		ok = query_fault(k->query, "no column _cursor, although %s "
 				 "(%s) takes \"after\"", k->op->id,
 				 k->op->source);

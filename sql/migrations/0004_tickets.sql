@@ -1378,15 +1378,16 @@ comment on view ticket.detail is
 	'class: street. Ticket: what stands in ticket.private is null for those to whom it is hidden.';
 
 ---------------------------------------------------------------- lists
-create function ticket.cursor(at timestamptz, id uuid) returns text
-language sql stable parallel safe -- as date_part is; else it would not be inlined
-return round(date_part('epoch', at) * 1000000)::bigint || ':' || id;
-comment on function ticket.cursor(timestamptz, uuid) is 'Place of a row in a list by time, exact to the microsecond.';
-
+-- A cursor is the time and the id of a row, with ':' between (_cursor_by).
 create function ticket.cursor_at(cursor text) returns timestamptz
-language sql immutable strict parallel safe
-return '1970-01-01 00:00:00+00'::timestamptz + split_part(cursor, ':', 1)::bigint * interval '1 microsecond';
+language sql stable strict parallel safe
+return left(cursor, -37)::timestamptz;
 comment on function ticket.cursor_at(text) is 'The time in a cursor.';
+
+create function ticket.cursor_id(cursor text) returns uuid
+language sql immutable strict parallel safe
+return right(cursor, 36)::uuid;
+comment on function ticket.cursor_id(text) is 'The id in a cursor.';
 
 create function ticket.words(list json) returns text[]
 language sql immutable strict parallel safe
@@ -1527,7 +1528,7 @@ declare
 begin
 	if ticket.cursor_at(p_after) > lo then
 		lo := ticket.cursor_at(p_after);
-		lo_id := split_part(p_after, ':', 2)::uuid;
+		lo_id := ticket.cursor_id(p_after);
 	end if;
 	return query select b.* from unnest(p_scopes) s (path), lateral (
 		(select (b.brief).* from ticket.listed b
@@ -1597,7 +1598,7 @@ begin
 	end if;
 	if ticket.cursor_at(p_after) < hi then
 		hi := ticket.cursor_at(p_after);
-		hi_id := split_part(p_after, ':', 2)::uuid;
+		hi_id := ticket.cursor_id(p_after);
 	end if;
 	if p_supported then
 		return query select (b.brief).* from ticket.supporter s
@@ -1671,7 +1672,7 @@ as $$
 	select (b.brief).* from ticket.listed b
 	where b.street_id = core.street()
 		and (b.created_at, b.id) < (least(p_to, ticket.cursor_at(p_after), 'infinity'),
-			case when ticket.cursor_at(p_after) < least(p_to, 'infinity') then split_part(p_after, ':', 2)::uuid
+			case when ticket.cursor_at(p_after) < least(p_to, 'infinity') then ticket.cursor_id(p_after)
 				else '00000000-0000-0000-0000-000000000000' end)
 		and b.created_at >= greatest(p_from, '-infinity')
 		and ticket.fits(b.status, b.kind, b.category, b.urgency, null, null,
@@ -1776,7 +1777,7 @@ grant execute on function core.gcj02_shift(float8, float8), core.wgs84_to_gcj02(
 	ticket.transfer(uuid, jsonb), ticket.add_comment(uuid, uuid, text, boolean, jsonb),
 	ticket.contact(uuid), ticket.similar(text, float8, float8, uuid, text, uuid),
 	ticket.similar_at(text, float8, float8, text, uuid, text), ticket.similar_to(uuid),
-	ticket.cursor(timestamptz, uuid), ticket.cursor_at(text), ticket.words(json),
+	ticket.cursor_at(text), ticket.cursor_id(text), ticket.words(json),
 	ticket.reach(uuid), ticket.leaves(text[]),
 	ticket.fits(text, text, text, text, bigint[], text, text[], text, text, text, bigint[], text[]),
 	ticket.list(text[], text, text, text, uuid, boolean, boolean, timestamptz, timestamptz,

@@ -8,14 +8,13 @@ order by c.sort, c.code;
 
 -- Only one of the two halves runs.
 -- name: listTickets
-select b.*, ticket.cursor(b.created_at, b.id) as _cursor
+select b.*, 'created_at,id' as _cursor_by
 from ticket.list_street(:kind::text, :category::text, :urgency::text, :created_from::timestamptz,
 	:created_to::timestamptz, :after::text, :limit::int + 1) b
 where :role::text in ('resident', 'street') and num_nonnulls(:status::json, :under::uuid,
 	:updated_after::timestamptz, :q::text) = 0 and not :mine::boolean and not :supported::boolean
 union all
-select b.*, ticket.cursor(case when :updated_after::timestamptz is null then b.created_at
-	else b.updated_at end, b.id)
+select b.*, case when :updated_after::timestamptz is null then 'created_at,id' else 'updated_at,id' end
 from ticket.list(ticket.words(:status::json), :kind::text, :category::text, :urgency::text,
 	:under::uuid, :mine::boolean, :supported::boolean, :created_from::timestamptz,
 	:created_to::timestamptz, :updated_after::timestamptz, :q::text, :after::text,

@@ -228,9 +228,9 @@ class Bench:
 
 
 def shape(value):
-    """A reply without its times (their precision differs)."""
+    """A reply without its times and cursors (their precision differs)."""
     if isinstance(value, dict):
-        return {k: shape(v) if not k.endswith("_at") else v is None for k, v in value.items()}
+        return {k: shape(v) if not k.endswith("_at") and k != "next" else v is None for k, v in value.items()}
     return [shape(v) for v in value] if isinstance(value, list) else value
 
 

@@ -55,13 +55,13 @@ select cmp_ok(pg_temp.touched_by('street', 'select count(*) from ticket.ticket w
 select cmp_ok(pg_temp.fetched(p, format(a, s)), '<=', most::bigint, p || ': ' || what || ', ' || left(s, 30))
 from (values ('reporter', 60), ('other', 60), ('general', 400), ('community2', 60), ('street', 60)) v (p, most),
 	(values ('newest', '%snull,null,null,null,false,false,null,null,null,null,null,21'),
-		('next page', '%snull,null,null,null,false,false,null,null,null,null,ticket.cursor(now() - interval ''3000 hours'', pg_temp.u(1)),21'),
+		('next page', '%snull,null,null,null,false,false,null,null,null,null,concat_ws('':'', now() - interval ''3000 hours'', pg_temp.u(1)),21'),
 		('since', '%snull,null,null,null,false,false,now() - interval ''2 hours'',null,null,null,null,21'),
 		('a month', '%snull,null,null,null,false,false,now() - interval ''9000 hours'',now() - interval ''8000 hours'',null,null,null,21'),
 		('mine', '%snull,null,null,null,true,false,null,null,null,null,null,21')) w (what, a),
 	unnest('{"null,","array[''submitted''],"}'::text[]) s;
 select cmp_ok(pg_temp.touched_by(p, format('select count(*) from ticket.list_street(null,null,null,%s,21)', a)), '<=', 60::bigint, p || ', whole street: ' || a)
-from unnest('{reporter,street}'::text[]) p, unnest(array['null,null,null', 'null,null,ticket.cursor(now() - interval ''3000 hours'', pg_temp.u(1))',
+from unnest('{reporter,street}'::text[]) p, unnest(array['null,null,null', 'null,null,concat_ws('':'', now() - interval ''3000 hours'', pg_temp.u(1))',
 	'now() - interval ''9000 hours'',now() - interval ''8000 hours'',null']) a;
 select cmp_ok(pg_temp.fetched(p, a), '<=', most::bigint, p || ': ' || what)
 from (values ('reporter'), ('other'), ('general'), ('community2'), ('street')) v (p),

@@ -138,7 +138,7 @@ begin
 	for i in 1..20 loop
 		perform pg_temp.as_app(p);
 		select array_agg(x.t order by x.n), (array_agg(x.c order by x.n desc))[1] into got, cur from (
-			select b.title t, ticket.cursor(case when changed then b.updated_at else b.created_at end, b.id) c, row_number() over () n
+			select b.title t, concat_ws(':', case when changed then b.updated_at else b.created_at end, b.id) c, row_number() over () n
 			from ticket.list(null, null, null, null, null, false, false, null, '2026-03-02',
 				case when changed then timestamptz '2000-01-01' end, null, cur, 2) b) x;
 		reset role;
@@ -159,7 +159,7 @@ select is(pg_temp.see(p, format('select array_agg(id)::text from ticket.list_str
 		kind, since, until, after)), format('%s: the whole street, %s %s %s %s', p, kind, since, until, after))
 from unnest('{street,neighbour,third}'::text[]) p, unnest(array['null', '''problem''']) kind, unnest(array['null', '''2026-03-01 02:30Z''']) since,
 	unnest(array['null', '''2026-03-01 04:30Z''']) until,
-	unnest(array['null', 'ticket.cursor(''2026-03-01 03:00Z'', (select id from ticket.listed where title = ''甲:3''))']) after;
+	unnest(array['null', '''2026-03-01 03:00Z:'' || (select id from ticket.listed where title = ''甲:3'')']) after;
 
 -- counts
 select is(pg_temp.see('community', $$select row(total, open, by_status, (select json_agg(x ->> 'count') from json_array_elements(by_grid) x))::text

@@ -255,6 +255,29 @@ test_list(void **state)
 		    "{\"items\":[{\"n\":0},{\"n\":1}],\"next\":null}", NULL);
 }
 
+/* _cursor_by names the columns whose values make the cursor. */
+static void
+test_cursor_by(void **state)
+{
+	static const struct cell row[] = {
+		{ "at", TIME, "2026-11-22 08:00:00.5+00" }, { "id", TEXT, "a" },
+		{ "_cursor_by", TEXT, "at,id" },
+	};
+	PGresult *res = result_of(row, 3);
+	struct evbuffer *b = evbuffer_new();
+	char *next;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		PQsetvalue(res, 1, i, (char *)"z", 1);
+	encode_list(b, res, 1, NULL, &next);
+	/* 2026-11-22 08:00:00.5+00:a */
+	assert_string_equal(next, "MjAyNi0xMS0yMiAwODowMDowMC41KzAwOmE");
+	free(next);
+	evbuffer_free(b);
+	PQclear(res);
+}
+
 static void
 test_meta(void **state)
 {
@@ -327,6 +350,7 @@ main(void)
 		cmocka_unit_test(test_much_to_escape),
 		cmocka_unit_test(test_row),
 		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_cursor_by),
 		cmocka_unit_test(test_meta),
 		cmocka_unit_test(test_sealed),
 	};

@@ -221,23 +221,24 @@ func (s *server) listTickets(w http.ResponseWriter, r *http.Request, c *claims) 
 			return err
 		}
 		defer rows.Close()
-		var last string
+		var by string // what the cursor is made of: time and id
 		for rows.Next() {
 			var b brief
-			var cursor string
 			err := rows.Scan(&b.ID, &b.Number, &b.Kind, &b.Category, &b.Urgency,
 				&b.Status, &b.Title, &b.GridID, &b.Public, &b.OnBehalf, &b.Mine,
 				&b.SupportCount, &b.CommentCount, &b.PhotoCount, &b.ThankCount,
-				&b.MergedCount, &b.Stars, &b.CreatedAt, &b.UpdatedAt, &cursor)
+				&b.MergedCount, &b.Stars, &b.CreatedAt, &b.UpdatedAt, &by)
 			if err != nil {
 				return err
 			}
 			if len(p.Items) == limit {
-				next := base64.RawURLEncoding.EncodeToString([]byte(last))
+				last := p.Items[limit-1]
+				next := base64.RawURLEncoding.EncodeToString([]byte(
+					last.CreatedAt.Format(time.RFC3339Nano) + ":" + last.ID))
 				p.Next = &next
 				continue
 			}
-			p.Items, last = append(p.Items, b), cursor
+			p.Items = append(p.Items, b)
 		}
 		return rows.Err()
 	})

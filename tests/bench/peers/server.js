@@ -75,6 +75,9 @@ function serve() {
 		}, 'request');
 	});
 
+	const cursor = (row) =>
+		Buffer.from(`${row.created_at.toISOString()}:${row.id}`).toString('base64url');
+
 	app.get('/v1/tickets/:id', {
 		schema: {
 			params: {
@@ -112,7 +115,7 @@ function serve() {
 		const more = rows.length > limit;
 		return {
 			items,
-			next: more ? Buffer.from(items[limit - 1]._cursor).toString('base64url') : null,
+			next: more ? cursor(items[limit - 1]) : null,
 		};
 	});
 
