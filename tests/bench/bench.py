@@ -42,6 +42,7 @@ class Bench:
     def __init__(self, folder):
         self.folder = folder
         self.facts, self.stops, self.missing = [], [], {}
+        self.found, self.verdicts, self.growth = {}, {}, {}
         self.cluster = stack.Cluster(folder / "pg")
         self.stops.append(self.cluster.stop)
         self.postgres = self.cluster.pid()
@@ -159,15 +160,16 @@ class Bench:
         return rounds
 
     def rows(self):
-        found = {}
+        """Each is printed when it is there: a run cut short has told something."""
         for row, (title, promises) in ROWS.items():
             say(title)
             names = ["linlid", *(n for n in ("evhttp", "go", "fastify")
                                  if n in promises and n in self.peers)]
             if "pgbench" in promises:
                 names += ["pgbench 8", "pgbench 32"]
-            found[row] = self.measure(row, names)
-        return found
+            self.found[row] = self.measure(row, names)
+            self.verdicts[row] = report.verdicts(self.found[row], promises)
+            report.print_row(title, self.found[row], self.verdicts[row])
 
     # A city, in another database of the same cluster.
     def city(self):
@@ -183,12 +185,11 @@ class Bench:
         self.city_work = work.Work(self.folder / "city", people, {
             s: work.tickets(self.cluster, "linli_city", s, 32) for s in STREETS})
         self.city_linlid = self.serve(conf)
-        found = {}
         for row in ("ticket", "list", "create"):
             say(ROWS[row][0] + ", in a street and in the city")
             rounds = self.measure(row, ["linlid", "city"])
-            found[row] = rounds["linlid"], rounds["city"]
-        return found
+            self.growth[row] = rounds["linlid"], rounds["city"]
+        report.print_growth(self.growth)
 
     def memory(self):
         # Connections go to whoever accepts first: an even share is 1 of so many.
@@ -235,37 +236,35 @@ def shape(value):
 
 
 def main():
+    print(f"{stack.PROCESSES} cores, {CLIENTS} clients, {ROUNDS} rounds of {SECONDS} s; "
+          "ratios are medians of the rounds side by side", flush=True)
     folder = harness.temporary_folder()
-    bench = growth = None
+    bench = None
     try:
         bench = Bench(folder)
         bench.street()
-        rows = bench.rows()
+        bench.rows()
         if os.environ.get("CITY"):
-            growth = bench.city()
+            bench.city()
         bench.memory()
         bench.signin()
         bench.crowd()
     finally:
         if bench:
+            report.print_facts(bench.facts)
+            keep(bench)
             bench.close()
         shutil.rmtree(folder, ignore_errors=True)
-    print(f"{stack.PROCESSES} cores, {CLIENTS} clients, {ROUNDS} rounds of {SECONDS} s; "
-          "ratios are medians of the rounds side by side")
-    found = {}
-    for row, (title, promises) in ROWS.items():
-        found[row] = report.verdicts(rows[row], promises)
-        report.print_row(title, rows[row], found[row])
-    if growth:
-        report.print_growth(growth)
-    report.print_facts(bench.facts)
+
+
+def keep(bench):
     out = TOP / "var/bench.json"
     out.parent.mkdir(exist_ok=True)
     out.write_text(json.dumps({
         "cores": stack.PROCESSES, "clients": CLIENTS, "rounds": ROUNDS, "seconds": SECONDS,
-        "rows": rows, "verdicts": found, "growth": growth, "facts": bench.facts,
-        "missing": bench.missing}, indent=1) + "\n")
-    print(f"\nall figures: {out.relative_to(TOP)}")
+        "rows": bench.found, "verdicts": bench.verdicts, "growth": bench.growth,
+        "facts": bench.facts, "missing": bench.missing}, indent=1) + "\n")
+    print(f"\nall figures: {out.relative_to(TOP)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The table a person reads."""
 
 import statistics
+import sys
 
 NAMES = {
     "linlid": "linlid", "go": "Go net/http + pgx", "fastify": "Fastify + node-postgres",
@@ -52,6 +53,7 @@ def print_row(title, row, found):
     for v in found:
         if v["ok"] is None:
             print(f"  {NAMES.get(v['against'], v['against']):28}not measured")
+    sys.stdout.flush()
 
 
 def print_growth(growth):

@@ -29,7 +29,8 @@
 # PostgreSQL's. The load generator's own is in neither. p50 and p99 are what a
 # client saw, 32 at a time without a pause; so they follow the rate.
 #
-# var/bench.json has every round.
+# Rows are printed as they come; var/bench.json has every round, also of a run
+# that was interrupted.
 set -eu
 cd "$(dirname "$0")/../.."
 LINLI_BUILD=$1 exec /usr/bin/python3 tests/bench/bench.py
