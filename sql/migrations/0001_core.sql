@@ -115,12 +115,11 @@ create function core.new_id(street integer) returns uuid
 language plpgsql volatile parallel safe
 as $$
 declare
-	us constant bigint := extract(epoch from clock_timestamp()) * 1000000;
+	us constant bigint := date_part('epoch', clock_timestamp()) * 1000000;
 begin
-	return (lpad(to_hex(us / 1000), 12, '0')
-		|| '8' || lpad(to_hex(street & 4095), 3, '0')
-		|| to_hex(128 | (((street >> 12) & 15) << 2) | (us % 1000 >> 8)::integer)
-		|| lpad(to_hex(us % 1000 & 255), 2, '0') || right(gen_random_uuid()::text, 12))::uuid;
+	return (lpad(to_hex(((us / 1000) << 16) | 32768 | (street & 4095)), 16, '0')
+		|| to_hex(32768 | (((street >> 12) & 15) << 10) | (us % 1000)::integer)
+		|| right(gen_random_uuid()::text, 12))::uuid;
 end
 $$;
 comment on function core.new_id(integer) is

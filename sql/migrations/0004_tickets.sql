@@ -543,7 +543,8 @@ begin
 		where x.street_id = core.street() and x.merged_into = t.id and x.status = 'merged') then
 		bars := bars || text 'nobody_joined';
 	end if;
-	if exists (select from core.event e
+	-- Who may not rate is asked where there is something to rate.
+	if t.status = 'replied' and exists (select from core.event e
 		where e.street_id = core.street() and e.subject_id = t.id and e.actor_id = core.actor()
 			and e.actor_role in ('grid_lead', 'community', 'street')) then
 		bars := bars || text 'not_handler';
@@ -614,6 +615,9 @@ declare
 	s jsonb;
 begin
 	select c.extra_questions::jsonb into q from ticket.category c where c.code = p_category;
+	if q is null and p_answers is null then
+		return;
+	end if;
 	for k, v in select * from jsonb_each(coalesce(p_answers, '{}')) loop
 		s := q -> 'properties' -> k;
 		if s is null then
@@ -699,53 +703,53 @@ $$;
 comment on function ticket.place_grid(uuid, jsonb) is
 	'The grid of a new ticket: the one named whatever the position, else the one of the position, else the caller''s own when there is just one.';
 
-create function ticket.write_private(p_id uuid, b jsonb) returns void
+create function ticket.write_private(t ticket.ticket, b jsonb) returns void
 language plpgsql
 as $$
 declare
 	pos jsonb := b -> 'position';
-	w record;
+	x float8;
+	y float8;
+	said jsonb := nullif(b -> 'answers', 'null');
 begin
 	if jsonb_typeof(pos) = 'object' then
-		if pos ->> 'crs' = 'gcj02' then
-			w := core.gcj02_to_wgs84((pos ->> 'lon')::float8, (pos ->> 'lat')::float8);
-		else
-			select (pos ->> 'lon')::float8 as wgs_lon, (pos ->> 'lat')::float8 as wgs_lat into w;
-		end if;
-	else
-		select null::float8 as wgs_lon, null::float8 as wgs_lat into w;
+		select w.lon, w.lat into x, y
+		from core.wgs84((pos ->> 'lon')::float8, (pos ->> 'lat')::float8, pos ->> 'crs') w;
 	end if;
 	if b ->> 'compound_id' is not null and not exists (select from grid.compound c
-		where c.street_id = core.street() and c.id = (b ->> 'compound_id')::uuid) then
+		where c.street_id = t.street_id and c.id = (b ->> 'compound_id')::uuid) then
 		perform core.fail(422, 'compound_not_found', '/compound_id');
 	end if;
-	perform ticket.check_answers(b ->> 'category', nullif(b -> 'answers', 'null'));
-	insert into ticket.private as p (street_id, ticket_id, path, owner_id, is_public,
+	perform ticket.check_answers(b ->> 'category', said);
+	-- Two statements: ON CONFLICT would be set up at every submit.
+	if t.version > 1 then
+		update ticket.private p set is_public = t.is_public, category = t.category,
+			title = b ->> 'title', description = b ->> 'description',
+			contact_name = coalesce(b -> 'on_behalf' ->> 'name', b ->> 'contact_name'),
+			-- The full number is never given back, so silence keeps it.
+			contact_phone = coalesce(b ->> 'contact_phone', p.contact_phone),
+			contact_phone_mask = coalesce(b ->> 'contact_phone_mask', p.contact_phone_mask),
+			contact_phone_index = coalesce(b ->> 'contact_phone_index', p.contact_phone_index),
+			address = b ->> 'address', compound_id = (b ->> 'compound_id')::uuid,
+			building = nullif(btrim(b ->> 'building'), ''), lon = x, lat = y,
+			answers = said::json
+		where p.street_id = t.street_id and p.ticket_id = t.id;
+		return;
+	end if;
+	insert into ticket.private (street_id, ticket_id, path, owner_id, is_public,
 		category, created_at, title, description, contact_name, contact_phone,
 		contact_phone_mask, contact_phone_index, on_behalf_note, address,
 		compound_id, building, lon, lat, answers)
-	select t.street_id, t.id, t.path, t.owner_id, t.is_public, t.category, t.created_at,
+	values (t.street_id, t.id, t.path, t.owner_id, t.is_public, t.category, t.created_at,
 		b ->> 'title', b ->> 'description',
 		coalesce(b -> 'on_behalf' ->> 'name', b ->> 'contact_name'), b ->> 'contact_phone',
 		b ->> 'contact_phone_mask', b ->> 'contact_phone_index', b -> 'on_behalf' ->> 'note',
 		b ->> 'address', (b ->> 'compound_id')::uuid, nullif(btrim(b ->> 'building'), ''),
-		w.wgs_lon, w.wgs_lat, nullif(b -> 'answers', 'null')::json
-	from ticket.ticket t where t.street_id = core.street() and t.id = p_id
-	on conflict on constraint private_pkey do update set
-		is_public = excluded.is_public, category = excluded.category,
-		title = excluded.title, description = excluded.description,
-		contact_name = excluded.contact_name,
-		-- The full number is never given back, so silence keeps it.
-		contact_phone = coalesce(excluded.contact_phone, p.contact_phone),
-		contact_phone_mask = coalesce(excluded.contact_phone_mask, p.contact_phone_mask),
-		contact_phone_index = coalesce(excluded.contact_phone_index, p.contact_phone_index),
-		address = excluded.address, compound_id = excluded.compound_id,
-		building = excluded.building, lon = excluded.lon, lat = excluded.lat,
-		answers = excluded.answers;
+		x, y, said::json);
 end
 $$;
-comment on function ticket.write_private(uuid, jsonb) is
-	'Checks and writes the private half of a ticket from the body of submit or edit.';
+comment on function ticket.write_private(ticket.ticket, jsonb) is
+	'Checks and writes the private half of a ticket just written from the body of submit or edit.';
 
 create function ticket.publicity(b jsonb) returns boolean
 language plpgsql stable
@@ -775,6 +779,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
 	g grid.grid;
+	t ticket.ticket;
 	shown boolean := ticket.publicity(b);
 	own boolean := core.role() = 'resident';
 	on_behalf boolean := jsonb_typeof(b -> 'on_behalf') = 'object';
@@ -787,7 +792,7 @@ begin
 		perform core.fail(422, 'on_behalf_required', '/on_behalf');
 	end if;
 	g := ticket.place_grid((b ->> 'grid_id')::uuid, b -> 'position');
-	insert into ticket.ticket (street_id, id, number, kind, category, urgency,
+	insert into ticket.ticket as x (street_id, id, number, kind, category, urgency,
 		title, description, grid_id, path, owner_id, submitted_by, is_public)
 	select s.id, p_id, s.prefix || '-' || extract(year from core.today()) || '-'
 			|| lpad(n::text, greatest(6, length(n::text)), '0'),
@@ -795,11 +800,11 @@ begin
 		core.mask_text(b ->> 'title'), core.mask_text(b ->> 'description'),
 		g.id, g.path, case when own then core.actor() end, core.actor(), shown
 	from grid.street s, core.next_number(s.id, 'ticket') n
-	where s.id = core.street();
-	perform ticket.write_private(p_id, b);
+	where s.id = core.street()
+	returning x.* into t;
+	perform ticket.write_private(t, b);
 	perform ticket.attach_photos(p_id, b -> 'photo_ids', 'report');
-	perform core.put_event('ticket', p_id, 'submit', null, 'submitted', g.path,
-		case when own then core.actor() end, shown);
+	perform core.put_event('ticket', p_id, 'submit', null, 'submitted', t.path, t.owner_id, shown);
 end
 $$;
 comment on function ticket.submit(uuid, jsonb) is
@@ -811,6 +816,7 @@ as $$
 declare
 	t ticket.ticket;
 	shown boolean;
+	was_shown boolean;
 begin
 	select x.* into t from ticket.ticket x
 	where x.street_id = core.street() and x.id = p_id for update;
@@ -822,15 +828,17 @@ begin
 		perform core.fail(412, 'version_conflict');
 	end if;
 	shown := ticket.publicity(b);
+	was_shown := t.is_public;
 	update ticket.ticket x set kind = b ->> 'kind', category = b ->> 'category',
 		urgency = b ->> 'urgency', title = core.mask_text(b ->> 'title'),
 		description = core.mask_text(b ->> 'description'), is_public = shown,
 		version = x.version + 1, updated_at = core.now()
-	where x.street_id = t.street_id and x.id = t.id;
-	perform ticket.write_private(p_id, b);
+	where x.street_id = t.street_id and x.id = t.id
+	returning x.* into t;
+	perform ticket.write_private(t, b);
 	perform ticket.attach_photos(p_id, b -> 'photo_ids', 'report');
 	perform core.put_event('ticket', p_id, 'edit', null, null, t.path, t.owner_id, shown);
-	if shown <> t.is_public then
+	if shown <> was_shown then
 		perform ticket.restamp(p_id, t.path, shown);
 	end if;
 	return true;
@@ -1192,29 +1200,31 @@ declare
 	cells constant bigint[] := array(select ticket.cell(p_lon, p_lat) + i * 1000000 + j
 		from generate_series(-1, 1) i, generate_series(-1, 1) j);
 begin
-	return query select m.ticket_id, min(m.metres), bool_or(m.same_building)
-	from ((select p.ticket_id, core.metres(p_lon, p_lat, p.lon, p.lat) as metres,
-			p.compound_id = p_compound and p.building = p_building as same_building
+	-- Each half is a plan of its own, set up only where it can find something.
+	if p_lon is not null then
+		return query select p.ticket_id, core.metres(p_lon, p_lat, p.lon, p.lat),
+			coalesce(p.compound_id = p_compound and p.building = p_building, false)
 		from ticket.private p
 		where p.street_id = p_street and p.category = p_category and p.cell is not null
-			and p.cell = any (cells)
-			and p.created_at > p_since
+			and p.cell = any (cells) and p.created_at > p_since
+			and p.ticket_id is distinct from p_except
 			and core.metres(p_lon, p_lat, p.lon, p.lat) <= 100
-		order by p.created_at desc limit 100)
-	union all
-		(select p.ticket_id, core.metres(p_lon, p_lat, p.lon, p.lat), true
+		order by p.created_at desc limit 100;
+	end if;
+	if p_compound is not null and p_building is not null then
+		return query select p.ticket_id, case when p_lon is not null and p.lon is not null
+			then core.metres(p_lon, p_lat, p.lon, p.lat) end, true
 		from ticket.private p
 		where p.street_id = p_street and p.category = p_category
 			and p.compound_id = p_compound and p.building = p_building
 			and p.compound_id is not null and p.building is not null
-			and p.created_at > p_since
-		order by p.created_at desc limit 100)) m
-	where m.ticket_id is distinct from p_except
-	group by m.ticket_id;
+			and p.created_at > p_since and p.ticket_id is distinct from p_except
+		order by p.created_at desc limit 100;
+	end if;
 end
 $$;
 comment on function ticket.match(integer, text, float8, float8, uuid, text, uuid, timestamptz) is
-	'Tickets of a category within 100 m or in the same building, in whatever scope: ids and distances for ticket.similar() alone, which shows only what the caller may see.';
+	'Tickets of a category within 100 m or in the same building (those in both come twice), in whatever scope: ids and distances for ticket.similar() alone, which shows only what the caller may see.';
 grant select (street_id, ticket_id, category, created_at, compound_id, building, lon, lat, cell)
 	on ticket.private to linli_matcher;
 grant execute on function core.metres(float8, float8, float8, float8), ticket.cell(float8, float8)
@@ -1229,13 +1239,22 @@ create function ticket.similar(p_category text, p_lon float8, p_lat float8,
 		created_at timestamptz, distance integer, same_building boolean)
 language plpgsql stable rows 5 security definer set search_path = pg_catalog, pg_temp
 as $$
+declare
+	ids uuid[];
+	far float8[];
+	same boolean[];
 begin
+	select array_agg(m.id), array_agg(m.metres), array_agg(m.same_building) into ids, far, same
+	from ticket.match(core.street(), p_category, p_lon, p_lat, p_compound, p_building,
+		p_except, core.now() - interval '30 days') m;
+	if ids is null then
+		return; -- mostly
+	end if;
 	-- A resident learns "near", never how near: three distances are a position.
 	return query select t.id, t.number, t.title, t.status, t.support_count, t.created_at,
-		case when core.role() <> 'resident' then round(m.metres)::integer end,
-		coalesce(m.same_building, false)
-	from ticket.match(core.street(), p_category, p_lon, p_lat, p_compound, p_building,
-			p_except, core.now() - interval '30 days') m
+		case when core.role() <> 'resident' then round(m.metres)::integer end, m.same
+	from (select u.id, min(u.metres) as metres, bool_or(u.same) as same
+		from unnest(ids, far, same) u (id, metres, same) group by u.id) m
 	join ticket.ticket t on t.street_id = core.street() and t.id = m.id
 	where t.status not in ('merged', 'withdrawn', 'rejected')
 	order by t.is_open desc, t.created_at desc, t.id
