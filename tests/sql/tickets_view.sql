@@ -184,6 +184,7 @@ select is(pg_temp.near('community', 'noise', 30.5), '', 'of the same category');
 select is(pg_temp.near('community2', 'pets', 30.5), '', 'in the caller''s scope');
 select is(pg_temp.near('neighbour', 'pets', 30.5), '近-', 'a resident is offered what is public, and not how far it is');
 select is(pg_temp.near('neighbour', 'pets', 31, pg_temp.u(901), ' 3栋 '), '同栋-', 'in the same building');
+select is(pg_temp.near('community', 'pets', 31, pg_temp.u(901), '3栋'), '同栋-', 'nobody knows how far, where no position was given');
 select is(pg_temp.near('neighbour', 'pets', 31, pg_temp.u(901), '4栋'), '', 'of the compound');
 update ticket.private set created_at = now() - interval '30 days' + interval '1 minute' where ticket_id = :'n1';
 select is(pg_temp.near('neighbour', 'pets', 30.5), '近-', 'of the last 30 days');
