@@ -35,7 +35,7 @@ def enter(client, dwelling, status=201, **fields):
 
 
 def find(client, **asked):
-    reply = client.post("/v1/persons/search", asked)
+    reply = client.post("/v1/search/persons", asked)
     assert reply.status_code == 200, reply.text
     return [p["id"] for p in reply.json()["items"]]
 
@@ -208,7 +208,7 @@ def test_people_are_found_in_each_way_and_only_on_ones_ground(shared):
         assert find(shared.lead_next, **asked) == []
     samples.act(shared, "community", "tagPerson", {"id": one}, {"code": "veteran"})
     assert find(shared.lead, tag="veteran") == [one] and find(shared.community2, tag="veteran") == []
-    assert shared.community.post("/v1/persons/search", {"q": "兰"}).status_code == 422
+    assert shared.community.post("/v1/search/persons", {"q": "兰"}).status_code == 422
     assert find(shared.community, q="玉兰", phone="13900000000") == []
 
 
@@ -217,7 +217,7 @@ def test_pages_go_on_where_the_last_ended(shared):
     made = {enter(shared.community, dwelling, name=f"诸葛第{n}")["id"] for n in range(7)}
     seen, after = [], None
     while True:
-        page = shared.lead.post("/v1/persons/search", {"q": "诸葛"}, params={
+        page = shared.lead.post("/v1/search/persons", {"q": "诸葛"}, params={
             "limit": 3, **({"after": after} if after else {})}).json()
         seen += [p["id"] for p in page["items"]]
         after = page["next"]
