@@ -161,6 +161,14 @@ def test_a_look_is_logged_and_not_without_log(known):
         known.sql("alter table audit.entry drop constraint full_disk")
 
 
+@pytest.mark.parametrize("asked, field", [({"phone": PHONE}, "phone"), ({"id_number": ID_NUMBER.lower()}, "id_number")])
+def test_who_looks_for_a_number_is_logged(known, asked, field):
+    assert find(known.community, **asked) == [known.person]
+    assert {"action": "search", "fields": [field]}.items() <= story.walk(known.resident, "/v1/me/accesses")[0].items()
+    # a neighbour may not ask whose ID number it is
+    assert find(known.lead, **asked) == ([known.person] if field == "phone" else [])
+
+
 def test_phone_and_number_are_sealed(known):
     """security 49"""
     assert where(known, PHONE, ID_NUMBER) == []

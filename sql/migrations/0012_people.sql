@@ -1713,7 +1713,7 @@ $$;
 comment on function people.fits(people.person, jsonb) is 'Does somebody answer to all that a search asks.';
 
 create function people.search(p_body jsonb, p_after text, p_most integer) returns table (id uuid, path text)
-language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
 	street constant integer := core.street();
@@ -1729,12 +1729,17 @@ begin
 	end if;
 	-- One way in, by an index; the rest is asked of what it finds.
 	if b ?| '{phone_index,id_number_index}' then
-		return query select p.id, p.path from people.secret s
+		-- Who looks for a number has it, and learns whose it is: that is a look.
+		for id, path in select p.id, p.path from people.secret s
 			join people.person p on p.street_id = s.street_id and p.id = s.person_id
 			where s.street_id = street and case when b ? 'id_number_index' then s.id_number_index = b ->> 'id_number_index'
 				and (not b ? 'phone_index' or s.phone_index = b ->> 'phone_index') else s.phone_index = b ->> 'phone_index' end
 				and (p.path, p.id) > (lo, last) and people.fits(p, b)
-			order by p.path, p.id limit p_most;
+			order by p.path, p.id limit p_most loop
+			perform audit.put('search', 'person', id, id,
+				array[case when b ? 'id_number_index' then 'id_number' else 'phone' end], p_path => path);
+			return next;
+		end loop;
 	elsif length(q) >= 2 then
 		return query select p.id, p.path from people.gram g
 			join people.person p on p.street_id = g.street_id and p.id = g.person_id
@@ -1771,7 +1776,7 @@ begin
 end
 $$;
 comment on function people.search(jsonb, text, integer) is
-	'Persons of the caller''s ground by name (two characters), phone or ID number (blind index), address, dwelling, tag, grid; in the order of path and id.';
+	'Persons of the caller''s ground by name (two characters), phone or ID number (blind index), address, dwelling, tag, grid; in the order of path and id. Who is found by a number, that is logged.';
 
 create function people.household_view(p_id uuid) returns table (id uuid, dwelling_id uuid, grid_id uuid, kind text,
 	head_id uuid, address text, members json, tags json, updated_at timestamptz, _etag integer)
