@@ -95,11 +95,9 @@ create function audit.verify(p_street integer) returns table (seq bigint, fault 
 language plpgsql
 as $$
 declare
-	head audit.chain;
-	newest bigint;
+	last record;
 begin
 	perform core.enter_system(p_street);
-	select * into head from audit.chain c where c.street_id = p_street;
 	return query select w.seq, case
 			when w.digest <> w.hash then 'altered'
 			when w.seq <> w.last + 1 then 'follows a gap: what stood after ' || w.last || ' is deleted'
@@ -110,9 +108,12 @@ begin
 			window o as (order by x.seq)) w
 		where w.digest <> w.hash or w.seq <> w.last + 1 or w.prev <> w.before
 		order by w.seq;
-	select max(x.seq) into newest from audit.entry x where x.street_id = p_street;
-	if coalesce(newest, 0) <> coalesce(head.seq, 0) then
-		return query select coalesce(newest, 0), 'is the last row, but the chain counts ' || coalesce(head.seq, 0);
+	-- One statement, one snapshot: others may be writing.
+	select coalesce(max(x.seq), 0) as seq, coalesce((select c.seq from audit.chain c
+		where c.street_id = p_street), 0) as counted into last
+	from audit.entry x where x.street_id = p_street;
+	if last.seq <> last.counted then
+		return query select last.seq, 'is the last row, but the chain counts ' || last.counted;
 	end if;
 end
 $$;
