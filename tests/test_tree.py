@@ -35,7 +35,7 @@ def plant(world):
         parent = re.sub(r"\d+/$", "", path) or None
         world.sql("insert into grid.grid (street_id, id, parent_id, kind, serial, path, code, name, valid_from)"
                   " values (%s, %s, %s, %s, %s, %s, %s, %s, '2024-01-01')", street, uid(1, path), parent and uid(1, parent), kind,
-                  int(path.strip("/").split("/")[-1]), path, path.replace("/", ""), "网格" + path)
+                  int(path.strip("/").split("/")[-1]), path, "T" + path.replace("/", ""), "网格" + path)
         person(world, login(path), role_at(path), street, path)
         if role_at(path) == "grid_lead":
             world.sql("insert into grid.assignment (street_id, id, grid_id, grid_kind, path, account_id, name, lead_kind, from_on)"

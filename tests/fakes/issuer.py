@@ -1,5 +1,6 @@
 """An outside issuer: its keys, and ID tokens signed with them."""
 
+import base64
 import json
 import time
 import uuid
@@ -10,10 +11,18 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from fakes.server import Fake
 
 
+def padded(number):
+    number = base64.urlsafe_b64decode(number + "==").rjust(32, b"\0")
+    return base64.urlsafe_b64encode(number).rstrip(b"=").decode()
+
+
 def public(key, kid):
     kind = jwt.algorithms.ECAlgorithm if isinstance(key, ec.EllipticCurvePrivateKey) else jwt.algorithms.RSAAlgorithm
     made = kind.to_jwk(key.public_key())
-    return {**(made if isinstance(made, dict) else json.loads(made)), "kid": kid, "use": "sig"}
+    made = made if isinstance(made, dict) else json.loads(made)
+    # RFC 7518, 6.2.1.2: always 32 bytes; python3-jwt drops leading zeros.
+    whole = {n: padded(made[n]) for n in ("x", "y") if n in made}
+    return {**made, **whole, "kid": kid, "use": "sig"}
 
 
 class Issuer(Fake):
