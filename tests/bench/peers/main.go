@@ -182,8 +182,8 @@ func (s *server) getTicket(w http.ResponseWriter, r *http.Request, c *claims) in
 			&t.Description, &t.GridID, &t.GridName, &t.Public, &t.OnBehalf,
 			&t.OnBehalfNote, &t.Mine, &t.ContactName, &t.ContactPhoneMask, &t.Address,
 			&t.CompoundID, &t.Building, &t.Position, &t.PositionGCJ02, &t.Answers,
-			&t.Reply, &t.HandlerID, &t.Stars, &t.Rating, &t.SupportCount, &t.Supported,
-			&t.ThankCount, &t.Thanked, &t.CommentCount, &t.PhotoCount, &t.MergedInto, &t.MergedCount,
+			&t.Reply, &t.Stars, &t.Rating, &t.SupportCount, &t.Supported, &t.ThankCount,
+			&t.Thanked, &t.CommentCount, &t.PhotoCount, &t.HandlerID, &t.MergedInto, &t.MergedCount,
 			&t.ReopenedCount, &t.CreatedAt, &t.UpdatedAt, &t.AcceptedAt, &t.ResolvedAt,
 			&t.RepliedAt, &t.ClosedAt, &t.Actions, &t.Similar)
 	})
