@@ -114,8 +114,8 @@ class Bench:
 
     def signin(self):
         """Read p, not the gap: both wait for the same cores."""
-        login = self.work.people[0].login
-        harness.run_linlid(self.conf, "user", "password", "--login", login, "--password-stdin", stdin="a real one\n")
+        login = "signs-in"  # nobody of the others: a new password ends sessions
+        harness.run_linlid(self.conf, "user", "add", "--login", login, "--name", "测试", "--password-stdin", stdin="a real one\n")
         known, unknown, p = signin.timing(self.linlid.port, login, lambda: self.cluster.psql(
             "linli", "-c", "delete from identity.attempt"))
         self.fact("refused sign-in of a known account", known, "ms")
