@@ -5,6 +5,7 @@
 #define LINLI_SESSION_H
 #include <libpq-fe.h>
 #include "request.h"
+#include "token.h"
 
 /* Binds name (the hash of a new refresh token), refresh_seconds and
  * street_totp. */
@@ -23,6 +24,11 @@ int session_refuse(struct request *rq, const char *account, const char *how,
 		   const char *code);
 /* 429 too_many_attempts with the row's retry_after. */
 int session_throttled(struct request *rq, const PGresult *res);
+/* Of a row that begins a session: whose it is, in which role and where. */
+struct claims session_claims(const PGresult *res);
+/* A column of such a row, which must fit: it is our own query's. */
+void session_copy(char *to, size_t size, const PGresult *res,
+		  const char *column);
 int session_reply(struct request *rq, PGresult *res);
 const char *session_hash(struct request *rq, const char *token);
 #endif

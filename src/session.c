@@ -129,31 +129,40 @@ rfc3339(struct request *rq, const char *time)
 	return out;
 }
 
-static void
-copy_claim(char *to, size_t size, const PGresult *res, const char *column)
+void
+session_copy(char *to, size_t size, const PGresult *res, const char *column)
 {
 	const char *text = encode_meta(res, column);
 
 	if (!text || strlen(text) >= size)
-		abort(); /* our own query's column */
+		abort();
 	strcpy(to, text);
+}
+
+struct claims
+session_claims(const PGresult *res)
+{
+	struct claims c = { .iat = clock_ms() / 1000 };
+
+	c.exp = c.iat + config.access_token_seconds;
+	c.street = atol(encode_meta(res, "street_id"));
+	c.epoch = atol(encode_meta(res, "epoch"));
+	session_copy(c.session, sizeof(c.session), res, "session_id");
+	session_copy(c.account, sizeof(c.account), res, "account_id");
+	session_copy(c.role, sizeof(c.role), res, "role");
+	return c;
 }
 
 int
 session_reply(struct request *rq, PGresult *res)
 {
-	struct claims c = {.iat = clock_ms() / 1000};
+	struct claims c;
 	char *token;
 	json_t *body;
 
 	if (PQntuples(res) != 1)
 		return fail(rq, "internal_error");
-	c.exp = c.iat + config.access_token_seconds;
-	c.street = atol(encode_meta(res, "street_id"));
-	c.epoch = atol(encode_meta(res, "epoch"));
-	copy_claim(c.session, sizeof(c.session), res, "session_id");
-	copy_claim(c.account, sizeof(c.account), res, "account_id");
-	copy_claim(c.role, sizeof(c.role), res, "role");
+	c = session_claims(res);
 	token = token_sign(&c, config.issuer, config.audience);
 	if (!token)
 		return fail(rq, "internal_error");

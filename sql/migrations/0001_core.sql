@@ -42,6 +42,11 @@ return left(path, -1) || '0';
 comment on function core.path_end(text) is
 	'Exclusive upper bound of the subtree of a path: path >= p and path < core.path_end(p), in C collation (''/'' + 1 = ''0'').';
 
+create function core.path_head(path text, n integer) returns text
+language sql immutable strict parallel safe
+return substring(path from '^(?:[0-9]+/){1,' || n || '}');
+comment on function core.path_head(text, integer) is 'The first n steps of a grid path (all when it is shorter).';
+
 create function core.scope_ranges() returns table (lo text, hi text)
 language sql stable parallel safe rows 2
 as $$select s, left(s, -1) || '0' from unnest(nullif(current_setting('linli.scopes', true), '')::text[]) s$$;
@@ -107,6 +112,13 @@ end
 $$;
 comment on function core.must(boolean, integer, text, text) is
 	'core.fail unless ok: select core.must(exists (select …), 404, ''not_found'') before a list.';
+
+---------------------------------------------------------------- versions
+create function core.is_stale(version integer, if_match text) returns boolean
+language sql immutable parallel safe
+return version::text <> split_part(if_match, '-', 1);
+comment on function core.is_stale(integer, text) is
+	'Was somebody faster: if_match is an ETag without its quotes, whose version stands before a dash; null when nothing was asked for. The caller fails with LN412 version_conflict.';
 
 ---------------------------------------------------------------- ids
 -- PL/pgSQL, here and wherever a function cannot be inlined: it keeps its plan,
@@ -408,7 +420,7 @@ comment on function core.enter_system(integer) is
 ---------------------------------------------------------------- grants
 grant select on core.region, core.transition, core.event, core.idempotency to linli_app;
 grant execute on function core.actor(), core.role(), core.org(), core.street(), core.scopes(),
-	core.path_end(text), core.scope_ranges(), core.may_see(text, uuid, boolean),
+	core.path_end(text), core.path_head(text, integer), core.scope_ranges(), core.may_see(text, uuid, boolean),
 	core.may_see_private(text, uuid), core.now(), core.today(),
 	core.fail(integer, text, text), core.must(boolean, integer, text, text),
 	core.new_id(integer), core.street_of(uuid),

@@ -297,7 +297,7 @@ begin
 	where g.street_id = street and g.id = $1 for update;
 	if not found or not grid.may_maintain(old.kind, old.path) then
 		perform core.fail(404, 'not_found');
-	elsif old.version::text <> split_part($2, '-', 1) then
+	elsif core.is_stale(old.version, $2) then
 		perform core.fail(412, 'version_conflict');
 	elsif $8 < old.valid_from then
 		perform core.fail(422, 'dates_invalid', '/valid_to');
@@ -400,7 +400,7 @@ begin
 		where u.street_id = street and u.id = $1 for update;
 		if not found or not grid.may_maintain('micro', old.path) then
 			perform core.fail(404, 'not_found');
-		elsif old.version::text <> split_part($2, '-', 1) then
+		elsif core.is_stale(old.version, $2) then
 			perform core.fail(412, 'version_conflict');
 		end if;
 	end if;

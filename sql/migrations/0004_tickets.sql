@@ -102,11 +102,6 @@ return array['submitted', 'accepted', 'in_progress', 'escalated_community',
 	'suspended', 'resolved', 'reopened'];
 comment on function ticket.statuses_open() is 'Statuses in which somebody on the staff still owes an act.';
 
-create function ticket.path_head(path text, n integer) returns text
-language sql immutable strict parallel safe
-return substring(path from '^(?:[0-9]+/){1,' || n || '}');
-comment on function ticket.path_head(text, integer) is 'The first n steps of a grid path (all when it is shorter).';
-
 create function ticket.path_depth(path text) returns integer
 language sql immutable strict parallel safe
 return length(path) - length(replace(path, '/', ''));
@@ -824,7 +819,7 @@ begin
 		return false;
 	end if;
 	perform ticket.permit(t, 'edit');
-	if split_part(p_if_match, '-', 1) <> t.version::text then
+	if core.is_stale(t.version, p_if_match) then
 		perform core.fail(412, 'version_conflict');
 	end if;
 	shown := ticket.publicity(b);
@@ -1711,7 +1706,7 @@ declare
 	st constant integer := core.street();
 begin
 	return query with counted as materialized (
-		select c.status, ticket.path_head(c.path, ticket.path_depth(s.path) + 1) as path, sum(c.n) as n
+		select c.status, core.path_head(c.path, ticket.path_depth(s.path) + 1) as path, sum(c.n) as n
 		from (select x as path, core.path_end(x) as path_end from unnest(ticket.reach(p_grid)) x offset 0) s,
 		lateral (
 			(select t.status, t.path, count(*) as n from ticket.ticket t
@@ -1787,7 +1782,7 @@ grant select (street_id, ticket_id, account_id) on ticket.supporter, ticket.than
 grant select (street_id, ticket_id, stars, resolved, satisfied, text) on ticket.rating to linli_app;
 grant select on ticket.comment to linli_app;
 grant execute on function core.gcj02_shift(float8, float8), core.wgs84_to_gcj02(float8, float8),
-	core.gcj02_to_wgs84(float8, float8), ticket.statuses_open(), ticket.path_head(text, integer),
+	core.gcj02_to_wgs84(float8, float8), ticket.statuses_open(),
 	ticket.path_depth(text), ticket.plain(text), ticket.grams(integer, text), ticket.terms(text),
 	ticket.has_terms(text, text[]), ticket.offers(), ticket.bars(ticket.ticket), ticket.supported(uuid),
 	ticket.thanked(uuid), ticket.standing(ticket.ticket),

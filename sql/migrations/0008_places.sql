@@ -1255,7 +1255,7 @@ begin
 	where c.street_id = street and c.id = coalesce(p_compound, old.compound_id) for no key update;
 	if not found or not grid.may_maintain('micro', compound.path) then
 		perform core.fail(404, 'not_found');
-	elsif p_if_match is not null and old.version::text <> split_part(p_if_match, '-', 1) then
+	elsif core.is_stale(old.version, p_if_match) then
 		perform core.fail(412, 'version_conflict');
 	end if;
 	w := core.wgs84((p_position ->> 'lon')::float8, (p_position ->> 'lat')::float8, p_position ->> 'crs');
@@ -1336,7 +1336,7 @@ begin
 	where x.street_id = street and x.id = coalesce(p_building, old.building_id) for share;
 	if not found or not grid.may_maintain('micro', house.path) then
 		perform core.fail(404, 'not_found');
-	elsif p_if_match is not null and old.version::text <> split_part(p_if_match, '-', 1) then
+	elsif core.is_stale(old.version, p_if_match) then
 		perform core.fail(412, 'version_conflict');
 	end if;
 	w := core.wgs84((b -> 'position' ->> 'lon')::float8, (b -> 'position' ->> 'lat')::float8, b -> 'position' ->> 'crs');
@@ -1520,7 +1520,7 @@ as $$
 declare
 	street constant integer := core.street();
 	g grid.grid;
-	held text;
+	held integer;
 begin
 	select x.* into g from grid.grid x where x.street_id = street and x.id = p_grid for no key update;
 	if not found or not (grid.may_maintain(g.kind, g.path)
@@ -1528,9 +1528,9 @@ begin
 		or (core.role() = 'community' and g.path = any (core.scopes()))) then
 		perform core.fail(404, 'not_found');
 	end if;
-	select p.version::text into held from grid.party_org p where p.street_id = street and p.grid_id = p_grid;
+	select p.version into held from grid.party_org p where p.street_id = street and p.grid_id = p_grid;
 	-- None there is version 0: the first one is written with If-Match: "0".
-	if coalesce(held, '0') <> split_part(p_if_match, '-', 1) then
+	if core.is_stale(coalesce(held, 0), p_if_match) then
 		perform core.fail(412, 'version_conflict');
 	elsif g.valid_to <= core.today() then
 		perform core.fail(409, 'grid_closed');
@@ -1600,13 +1600,13 @@ begin
 		where d.street_id = street and d.id = p_id for update;
 		if not found then
 			perform core.fail(404, 'not_found');
-		elsif held.version::text <> split_part(p_if_match, '-', 1) then
+		elsif core.is_stale(held.version, p_if_match) then
 			perform core.fail(412, 'version_conflict');
 		end if;
 	end if;
-	select count(*) as n, min(ticket.path_head(g.path, 2)) as place,
+	select count(*) as n, min(core.path_head(g.path, 2)) as place,
 		bool_and(g.kind in ('general', 'special')) as fits, bool_and(grid.may_maintain(g.kind, g.path)) as ours,
-		count(distinct ticket.path_head(g.path, 2)) as places
+		count(distinct core.path_head(g.path, 2)) as places
 	into goal from grid.grid g where g.street_id = street and g.id = any (ids);
 	if goal.n < cardinality(ids) or not goal.ours or goal.places > 1 then
 		perform core.fail(422, 'grid_not_found', '/grid_ids');

@@ -901,7 +901,7 @@ begin
 	select x.* into p from people.person x where x.street_id = core.street() and x.id = p_id for update;
 	if not found or p.status = 'erased' or (p.status = 'restricted' and core.role() not in ('resident', 'system')) then
 		perform core.fail(404, 'not_found');
-	elsif p_if_match is not null and p.version::text <> split_part(p_if_match, '-', 1) then
+	elsif core.is_stale(p.version, p_if_match) then
 		perform core.fail(412, 'version_conflict');
 	elsif core.role() not in ('resident', 'system') and people.is_under(p.born_on, 18) and not people.approved(p_id) then
 		perform core.fail(403, 'approval_required');
@@ -1811,7 +1811,7 @@ begin
 		select x.* into h from people.household x where x.street_id = core.street() and x.id = p_id for update;
 		if not found then
 			perform core.fail(404, 'not_found');
-		elsif h.version::text <> split_part(p_if_match, '-', 1) then
+		elsif core.is_stale(h.version, p_if_match) then
 			perform core.fail(412, 'version_conflict');
 		elsif p_head is not null and not exists (select from people.person p where p.street_id = h.street_id
 			and p.id = p_head and p.household_id = p_id) then

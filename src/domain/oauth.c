@@ -229,33 +229,17 @@ issue_before(struct request *rq)
 	return NEXT;
 }
 
-static void
-copy(char *to, size_t size, const PGresult *res, const char *column)
-{
-	const char *text = encode_meta(res, column);
-
-	if (strlen(text) >= size)
-		abort(); /* the contract's bounds are tighter */
-	strcpy(to, text);
-}
-
 static int
 give(struct request *rq, const PGresult *res)
 {
-	struct claims c = { .iat = clock_ms() / 1000 };
+	struct claims c = session_claims(res);
 	json_t *body;
 	char *token;
 
-	c.exp = c.iat + config.access_token_seconds;
-	c.street = atol(encode_meta(res, "street_id"));
-	c.epoch = atol(encode_meta(res, "epoch"));
 	c.per_minute = atol(encode_meta(res, "per_minute"));
 	c.burst = atol(encode_meta(res, "burst"));
-	copy(c.session, sizeof(c.session), res, "session_id");
-	copy(c.account, sizeof(c.account), res, "account_id");
-	copy(c.role, sizeof(c.role), res, "role");
-	copy(c.scope, sizeof(c.scope), res, "scope");
-	copy(c.nets, sizeof(c.nets), res, "nets");
+	session_copy(c.scope, sizeof(c.scope), res, "scope");
+	session_copy(c.nets, sizeof(c.nets), res, "nets");
 	token = token_sign(&c, config.issuer, config.audience);
 	if (!token)
 		return fail(rq, "internal_error");
