@@ -1689,6 +1689,28 @@ as $$
 $$;
 comment on function people.dwellings_at(text) is 'Dwellings whose address begins so: compound, building, unit, number.';
 
+create function people.likely_same(p_name text, p_phone_index text, p_id_number_index text, p_dwelling uuid)
+returns table (person_id uuid, why text)
+language sql stable
+as $$
+	select p.id, 'id_number' from people.secret s
+	join people.person p on p.street_id = s.street_id and p.id = s.person_id and p.status = 'active'
+	where s.street_id = core.street() and s.id_number_index = $3
+	union all
+	select p.id, 'phone_name' from people.secret s
+	join people.person p on p.street_id = s.street_id and p.id = s.person_id and p.status = 'active'
+	where s.street_id = core.street() and s.phone_index = $2 and (s.id_number_index = $3) is null
+		and people.plain_name(p.name) = people.plain_name($1)
+	union all
+	select p.id, 'address_name' from people.person p
+	join people.secret s on s.street_id = p.street_id and s.person_id = p.id
+	where p.street_id = core.street() and p.dwelling_id = $4 and p.status = 'active'
+		and (s.id_number_index = $3) is null and (s.phone_index = $2) is not true
+		and people.plain_name(p.name) = people.plain_name($1)
+$$;
+comment on function people.likely_same(text, text, text, uuid) is
+	'Who may be somebody of this name, phone, ID number (blind indexes) and dwelling, each person once: by id_number, phone_name or address_name. Another ID number is another person. Sees as far as its caller; inlined by the planner, so join it laterally.';
+
 create function people.fits(p people.person, b jsonb) returns boolean
 language plpgsql stable
 as $$

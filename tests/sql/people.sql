@@ -91,5 +91,25 @@ select cmp_ok(pg_temp.costs(x.asked, x.after), '<=', x.most::bigint, x.what) fro
 	('a page from the middle', '{}'::jsonb, o.path || ' ' || o.id, 60)) x (what, asked, after, most);
 reset role;
 
+-- Who may be the same: each once, by the surest sign.
+set local role linli_owner;
+select core.enter_system(60001) \g /dev/null
+insert into people.person (street_id, id, path, dwelling_id, name) select 60001, pg_temp.u(700 + n), '60001/120/1/8/', s.dwelling, name
+from spot s, (values (1, '欧阳 春晓'), (2, '欧阳春晓'), (3, '欧阳春晓'), (4, '欧阳春晓'), (5, '欧阳春晓')) x (n, name) where s.path = '60001/120/1/8/';
+insert into people.secret (street_id, person_id, path, phone_index, id_number_index) values
+	(60001, pg_temp.u(701), '60001/120/1/8/', 'phone', null), (60001, pg_temp.u(702), '60001/120/1/8/', 'phone', 'id'),
+	(60001, pg_temp.u(703), '60001/120/1/8/', 'phone', 'other id'), (60001, pg_temp.u(704), '60001/120/1/8/', null, null),
+	(60001, pg_temp.u(705), '60001/120/1/8/', null, 'other');
+update people.person set status = 'restricted' where street_id = 60001 and id = pg_temp.u(705);
+select results_eq(format('select right(person_id::text, 1), why from people.likely_same(%L, %L, %s, %L) order by 1',
+		'欧阳春晓', 'phone', x.id, (select dwelling from spot where path = '60001/120/1/8/')), x.want, 'likely the same ' || x.what)
+from (values ($$'id'$$, $$values ('1', 'phone_name'), ('2', 'id_number'), ('4', 'address_name')$$, 'by all three, but who has another number'),
+	('null', $$values ('1', 'phone_name'), ('2', 'phone_name'), ('3', 'phone_name'), ('4', 'address_name')$$, 'without a number'),
+	($$'other'$$, $$values ('1', 'phone_name'), ('4', 'address_name')$$, 'and never who is restricted')) x (id, want, what);
+select is_empty($$select * from people.likely_same('某某', 'phone', null, (select dwelling from spot where path = '60001/120/1/8/'))$$,
+	'another name is another person');
+select pg_temp.leave() \g /dev/null
+reset role;
+
 select * from finish(true);
 rollback;
