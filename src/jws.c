@@ -144,13 +144,17 @@ rsa_key(struct arena *a, const json_t *jwk)
 	OSSL_PARAM_BLD *build;
 	unsigned char *n, *e;
 	size_t n_len, e_len;
+	uint32_t exponent = 0;
 	BIGNUM *bn, *be;
 	EVP_PKEY *key;
 
 	n = number_of(a, jwk, "n", RSA_MIN, RSA_MAX, &n_len);
 	e = number_of(a, jwk, "e", 1, 4, &e_len);
-	/* A leading zero would make a short modulus look long. */
-	if (!n || !e || !(n[0] & 0x80) || !(e[e_len - 1] & 1))
+	for (size_t i = 0; e && i < e_len; i++)
+		exponent = exponent << 8 | e[i];
+	/* A leading zero would make a short modulus look long; to the power of
+	 * one anybody can sign. */
+	if (!n || !(n[0] & 0x80) || exponent < 3 || !(exponent & 1))
 		return NULL;
 	bn = BN_bin2bn(n, (int)n_len, NULL);
 	be = BN_bin2bn(e, (int)e_len, NULL);

@@ -251,7 +251,7 @@ def test_no_assertion_of_its_own_making_is_taken(shared, keyed):
     {}, {"keys": []}, {"keys": {}}, {"keys": [{"kty": "oct", "k": "AAAA"}]}, {"keys": ["x"]},
     {"keys": [{**jwk(EC, "one"), "crv": "P-384"}]}, {"keys": [{**jwk(EC, "one"), "y": jwk(OTHER, "x")["y"]}]},
     {"keys": [{**jwk(EC, "one"), "d": "AAAA"}]}, {"keys": [{**jwk(EC, "one"), "use": "enc"}]},
-    {"keys": [jwk(rsa.generate_private_key(65537, 1024), "weak")]}])
+    {"keys": [{**jwk(RSA, "two"), "e": "AAAB"}]}, {"keys": [jwk(rsa.generate_private_key(65537, 1024), "weak")]}])
 def test_weak_and_wrong_keys_are_refused(shared, jwks):
     """security 17"""
     reply = shared.street.post("/v1/clients", {"name": "x", "scopes": ["grids:read"], "jwks": jwks})
