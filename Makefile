@@ -52,7 +52,7 @@ help:
 	@echo 'make valgrind unit tests and a session of each operation under memcheck'
 	@echo 'make analyze  gcc -fanalyzer, clang-tidy and cppcheck over src/'
 	@echo 'make bench    measure                   make clean   remove build/'
-	@echo 'make fault    kill, cut and fill everything under load, 20 min (SECONDS=60 KILLS=100)'
+	@echo 'make fault    kill, cut and fill everything under load, 26 min (SECONDS=60 KILLS=100)'
 	@echo 'make fuzz     libFuzzer at all that reads bytes of others (FUZZ_SECONDS=600 TARGETS=...)'
 
 deps:
@@ -192,10 +192,11 @@ $(B)/nomem.so: tests/fault/nomem.c
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g $(WARN) -shared -fPIC -o $@ $<
 
 # The fuzz targets: by libFuzzer, or each over its corpus with replay.c. WRAPS
-# are what door.c stands in for: the wire, the database and the token's word.
+# are what door.c stands in for: the wire, the database, the token's word,
+# the servers of others and the clock.
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 WRAPS := evhttp_send_reply evhttp_connection_get_peer db_submit db_ready \
-	db_stats token_verify_cached
+	db_stats token_verify_cached outbound monotonic_us
 fuzz-build: $(FUZZERS:%=$(B)/fuzz/%)
 $(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/door.o $(if $(FUZZ),,$(B)/tests/fuzz/replay.o) $(B)/liblinli.a
 	@mkdir -p $(@D)

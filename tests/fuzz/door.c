@@ -1,7 +1,7 @@
 /*
- * Stands in for the wire (evhttp_…), the database (db_…) and the token's
- * signature: the linker hands their callers these (Makefile, WRAPS). All that
- * lies between is the server's own.
+ * Stands in for the wire (evhttp_…), the database (db_…), the servers of others
+ * (outbound), the clock and the token's signature: the linker hands their
+ * callers these (Makefile, WRAPS). All that lies between is the server's own.
  */
 #include "door.h"
 
@@ -28,8 +28,13 @@ const char *__wrap_token_verify_cached(const char *token, size_t len,
 				       int64_t now, struct claims *out);
 const char *__real_token_verify_cached(const char *token, size_t len,
 				       int64_t now, struct claims *out);
+void __wrap_outbound(const struct outbound_call *call);
+int64_t __wrap_monotonic_us(void);
+int64_t __real_monotonic_us(void);
 
 void (*door_looks)(struct request *rq);
+void (*door_calls)(const struct outbound_call *call);
+int64_t door_time_us;
 
 static struct worker worker;
 static struct door *now; /* being asked */
@@ -118,6 +123,19 @@ __wrap_token_verify_cached(const char *token, size_t len, int64_t time,
 	uuid_make(out->account, 1);
 	uuid_make(out->session, 1);
 	return NULL;
+}
+
+void
+__wrap_outbound(const struct outbound_call *call)
+{
+	must(door_calls);
+	door_calls(call);
+}
+
+int64_t
+__wrap_monotonic_us(void)
+{
+	return door_time_us ? door_time_us : __real_monotonic_us();
 }
 
 /* ---- the request ---- */

@@ -5,6 +5,7 @@
 #include <event2/http.h>
 
 #include "fuzz.h"
+#include "outbound.h"
 #include "request.h"
 
 struct door {
@@ -31,4 +32,7 @@ void door_ask(struct door *d);
 void door_close(struct door *d);
 /* Called when a checked request asks the database, before it is answered. */
 extern void (*door_looks)(struct request *rq);
+/* A server of somebody else's is asked: nobody expects it, unless set. */
+extern void (*door_calls)(const struct outbound_call *call);
+extern int64_t door_time_us; /* what monotonic_us() says, unless 0 */
 #endif

@@ -4,15 +4,12 @@
  * each (@ stands for our key's id), signed by our key whatever they say. Then
  * a valid token says what its payload says, and no other token says it.
  */
-#include <jansson.h>
-#include <openssl/ec.h>
 #include <openssl/pem.h>
 #include <unistd.h>
 
 #include "config.h"
-#include "fuzz.h"
+#include "forge.h"
 #include "keys.h"
-#include "text.h"
 #include "token.h"
 
 #define NOW INT64_C(1795000000)
@@ -38,37 +35,6 @@ open_keys(void)
 	BIO_free(bio);
 	must(pkey);
 	config.issuer = config.audience = (char *)ISS;
-}
-
-static char *
-b64(const void *bytes, size_t n)
-{
-	char *out = arena_alloc(a, 4 * ((n + 2) / 3) + 1);
-
-	base64url_encode(out, bytes, n);
-	return out;
-}
-
-static char *
-forge(const char *header, const uint8_t *payload, size_t n)
-{
-	unsigned char der[160], raw[64];
-	const unsigned char *p = der;
-	size_t len = sizeof(der);
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	ECDSA_SIG *sig;
-	char *text = arena_printf(a, "%s.%s", b64(header, strlen(header)),
-				  b64(payload, n));
-
-	must(EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, pkey) == 1);
-	must(EVP_DigestSign(ctx, der, &len, (unsigned char *)text,
-			    strlen(text)) == 1);
-	EVP_MD_CTX_free(ctx);
-	sig = d2i_ECDSA_SIG(NULL, &p, (long)len);
-	must(BN_bn2binpad(ECDSA_SIG_get0_r(sig), raw, 32) == 32);
-	must(BN_bn2binpad(ECDSA_SIG_get0_s(sig), raw + 32, 32) == 32);
-	ECDSA_SIG_free(sig);
-	return arena_printf(a, "%s.%s", text, b64(raw, sizeof(raw)));
 }
 
 /* The cache never changes the answer, and a refusal fills in nothing. */
@@ -175,7 +141,7 @@ LLVMFuzzerTestOneInput(const uint8_t *s, size_t n)
 				a, "%.*s%s%s", (int)strcspn(header, "@"),
 				header, keys_current()->kid,
 				strchr(header, '@') + 1);
-		token = forge(header, s, n);
+		token = forge_token(a, pkey, header, s, n);
 		if (!verify(token, strlen(token), &c)) {
 			check_claims(&c, header, s, n);
 			check_token(&c, token, where);
