@@ -18,12 +18,14 @@ import struct
 import subprocess
 import time
 import types
+import urllib.parse
 import uuid
 
 import pytest
 
 import conftest
 import harness
+import phones
 import raw
 import samples
 import test_tls
@@ -313,21 +315,22 @@ class Spec(Me):
 
 class Create(Kind):
     method, path, status, key = "POST", "/v1/tickets", 201, ""
+    by, field, fields, table = "resident", "title", samples.TICKET, "ticket.ticket"
 
     def renew(self):
         self.key = word()
-        self.body = json.dumps({**samples.TICKET, "title": self.key}).encode()
+        self.body = json.dumps({**self.fields, self.field: self.key}).encode()
 
     def headers(self):
-        return self.as_("resident", **{"Content-Type": "application/json", "Idempotency-Key": self.key})
+        return self.as_(self.by, **{"Content-Type": "application/json", "Idempotency-Key": self.key})
 
     def good(self, reply, where):
         right = super().good(reply, where)
-        assert not right or reply.json()["title"] == self.key, f"{where}: {reply.text}, not {self.key}"
+        assert not right or reply.json()[self.field] == self.key, f"{where}: {reply.text}, not {self.key}"
         return right
 
     def effect(self, right, where):
-        query = f"select count(*) from ticket.ticket where title = '{self.key}'"
+        query = f"select count(*) from {self.table} where {self.field} = '{self.key}'"
         assert self.world.sql(query)[0][0] in ([1] if right else [0, 1]), where
         harness.wait_for(lambda: self.good(self.send(), where), f"the same again after {where}")
         assert self.world.sql(query)[0][0] == 1, where
@@ -339,6 +342,15 @@ class Replay(Create):
     def renew(self):
         super().renew()
         harness.wait_for(lambda: self.good(self.send(), "first"), "the first of two")
+
+
+class Enter(Create):
+    """A person, with what is sealed of them."""
+    path, by, field, table = "/v1/persons", "community", "name", "people.person"
+
+    def __init__(self, world):
+        super().__init__(world)
+        self.fields = {**samples.LAN, "dwelling_id": samples.dwelling(world, None)["ids"]["id"]}
 
 
 class Refused(Kind):
@@ -400,6 +412,91 @@ class WrongPassword(Login):
 
     def good(self, reply, where):
         return Kind.good(self, reply, where)
+
+
+class Code(Login):
+    """By SMS; the sender writes into a file."""
+    path, status = "/v1/logins/sms", 202
+
+    def renew(self):
+        super().renew()
+        self.phone = phones.new()
+        self.body = json.dumps({"phone": self.phone, "purpose": "login"}).encode()
+
+    def good(self, reply, where):
+        return Kind.good(self, reply, where)
+
+    def sent(self):
+        return [c for c in phones.codes(self.world) if c["phone"] == self.phone]
+
+    def effect(self, right, where):
+        assert len(self.sent()) in ([1] if right else [0, 1]), where
+
+
+class SmsLogin(Login):
+    path = "/v1/sessions/sms"
+
+    def proof(self):
+        code = Code(self.world)
+        code.renew()
+        reply = code.send()
+        return code.good(reply, "a code") and {"phone": code.phone, "code_id": reply.json()["code_id"],
+                                               "code": code.sent()[0]["code"]}
+
+    def renew(self):
+        super().renew()
+        self.body = json.dumps(harness.wait_for(self.proof, "a code")).encode()
+
+
+class WechatLogin(Login):
+    path = "/v1/sessions/wechat"
+
+    def renew(self):
+        super().renew()
+        self.body = json.dumps({"code": f"login-{uuid.uuid4().hex}"}).encode()
+
+
+class OidcLogin(Login):
+    path = "/v1/sessions/oidc"
+
+    def __init__(self, world):
+        super().__init__(world)
+        world.issuer.known_to(world)
+
+    def renew(self):
+        super().renew()
+        self.body = json.dumps({"id_token": self.world.issuer.token(groups=["wnc-street"])}).encode()
+
+
+class ProgramLogin(Login):
+    path, status = "/oauth/token", 200
+
+    def __init__(self, world):
+        super().__init__(world)
+        self.body = urllib.parse.urlencode(samples.client_form(world, None)["data"]).encode()
+
+    def headers(self):
+        return {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+class Search(Me):
+    """By a number: a blind index, and a line in the log."""
+    method, path = "POST", "/v1/search/persons"
+    body = json.dumps({"phone": samples.LAN["phone"]}).encode()
+
+    def __init__(self, world):
+        super().__init__(world)
+        samples.person_in(world)
+
+    def headers(self):
+        return self.as_("community", **{"Content-Type": "application/json"})
+
+
+class Unmask(Search):
+    def __init__(self, world):
+        super().__init__(world)
+        self.path = f"/v1/persons/{samples.person_in(world)}/unmask"
+        self.body = json.dumps({"fields": ["phone"], "reason": "通知停水"}).encode()
 
 
 class Feed(Kind):
@@ -489,13 +586,15 @@ class Tls(Kind):
         return test_tls.Secure(self.world)
 
 
-KINDS = {k.__name__: k for k in (Me, GetOne, List, Packed, Spec, Create, Replay, Refused, Upload, Download, Login,
-                                 WrongPassword, Feed, Update, Missing, Preflight, BadFraming, Numbers)}
+KINDS = {k.__name__: k for k in (Me, GetOne, List, Packed, Spec, Create, Replay, Enter, Refused, Upload, Download,
+                                 Login, WrongPassword, Code, SmsLogin, WechatLogin, OidcLogin, ProgramLogin,
+                                 Search, Unmask, Feed, Update, Missing, Preflight, BadFraming, Numbers)}
 
 
 @pytest.fixture(scope="module")
-def short(site, spec, tmp_path_factory):
-    made = Short(site, spec, tmp_path_factory.mktemp("short"))
+def short(site, spec, tmp_path_factory, wechat, issuer):
+    made = Short(site, spec, tmp_path_factory.mktemp("short"), wechat_url=wechat.url, wechat_app_id=wechat.app)
+    made.issuer = issuer
     yield made
     made.close()
 
