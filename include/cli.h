@@ -13,6 +13,7 @@ int cmd_token(int argc, char **argv);
 int cmd_keys(int argc, char **argv);
 int cmd_user(int argc, char **argv);
 int cmd_regions(int argc, char **argv);
+int cmd_calendar(int argc, char **argv);
 int cmd_audit(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
@@ -20,4 +21,7 @@ int cmd_version(int argc, char **argv);
 PGresult *cli_query(const char *sql, int count, const char *const *params);
 /* A whole number from min to max. */
 bool cli_number(const char *text, long min, long max, long *out);
+/* A text file, - for standard input: malloc'd; NULL when it cannot be read, is
+ * empty or too long, said on stderr. */
+char *cli_read_file(const char *path);
 #endif

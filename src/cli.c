@@ -7,6 +7,9 @@
 #include <string.h>
 
 #include "config.h"
+#include "text.h"
+
+#define FILE_MAX (16 * 1024 * 1024)
 
 static void
 no_notice(void *arg, const char *message)
@@ -67,4 +70,33 @@ cli_number(const char *text, long min, long max, long *out)
 	errno = 0;
 	*out = strtol(text, &end, 10);
 	return errno == 0 && *end == '\0' && *out >= min && *out <= max;
+}
+
+/* malloc'd; NULL when it cannot be read, is empty or too long. */
+static char *
+read_all(FILE *in)
+{
+	char *text = xmalloc(FILE_MAX + 1);
+	size_t n = fread(text, 1, FILE_MAX + 1, in);
+
+	if (n == 0 || n > FILE_MAX || ferror(in) || memchr(text, '\0', n)) {
+		free(text);
+		return NULL;
+	}
+	text[n] = '\0';
+	return text;
+}
+
+char *
+cli_read_file(const char *path)
+{
+	FILE *in = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+	char *text = in ? read_all(in) : NULL;
+
+	if (in && in != stdin)
+		fclose(in);
+	if (!text)
+		fprintf(stderr, "linlid: %s cannot be read, is empty, binary "
+			"or too long\n", path);
+	return text;
 }

@@ -8,9 +8,6 @@
 #include <string.h>
 
 #include "cli.h"
-#include "text.h"
-
-#define FILE_MAX (16 * 1024 * 1024)
 
 static int
 usage(void)
@@ -22,39 +19,10 @@ usage(void)
 	return 2;
 }
 
-/* malloc'd; NULL when it cannot be read, is empty or too long. */
-static char *
-read_all(FILE *in)
-{
-	char *text = xmalloc(FILE_MAX + 1);
-	size_t n = fread(text, 1, FILE_MAX + 1, in);
-
-	if (n == 0 || n > FILE_MAX || ferror(in) || memchr(text, '\0', n)) {
-		free(text);
-		return NULL;
-	}
-	text[n] = '\0';
-	return text;
-}
-
-static char *
-read_file(const char *path)
-{
-	FILE *in = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-	char *text = in ? read_all(in) : NULL;
-
-	if (in && in != stdin)
-		fclose(in);
-	if (!text)
-		fprintf(stderr, "linlid regions: %s cannot be read, is empty, "
-			"binary or too long\n", path);
-	return text;
-}
-
 static int
 load(const char *path, const char *on)
 {
-	char *text = read_file(path);
+	char *text = cli_read_file(path);
 	const char *params[] = { text, on };
 	PGresult *res;
 

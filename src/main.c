@@ -40,6 +40,8 @@ static const struct command {
 	  "make accounts and change what they may" },
 	{ "regions", cmd_regions, "load FILE [--on DATE]",
 	  "load division codes from a CSV file" },
+	{ "calendar", cmd_calendar, "load FILE",
+	  "load a year's public holidays from a CSV file" },
 	{ "audit", cmd_audit, "verify [--street N] [--heads FILE]",
 	  "hold the audit log against its hashes and kept heads" },
 	{ "version", cmd_version, "", "print the version" },

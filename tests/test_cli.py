@@ -204,3 +204,19 @@ def test_regions_says_what_it_cannot_read(cli, tmp_path):
     for name in ("missing", "empty", "binary"):
         code, out, why = cli("regions", "load", str(tmp_path / name))
         assert (code, out) == (1, "") and "cannot be read" in why
+
+
+@pytest.mark.parametrize("args", [(), ("load",), ("old", "x"), ("load", "x", "y")])
+def test_calendar_usage(cli, args):
+    code, out, why = cli("calendar", *args)
+    assert (code, out) == (2, "") and why.startswith("usage: linlid calendar")
+
+
+def test_a_year_is_loaded(cli, tmp_path):
+    (tmp_path / "2027.csv").write_text("date,name,off\n2026-12-31,元旦,1\n2027-01-01,元旦,1\n2027-01-09,元旦,0\n")
+    assert cli("calendar", "load", str(tmp_path / "2027.csv"))[:2] == (0, "3 days, 3 changed; published: 2027\n")
+    assert cli.sql("select clock.add_working_days('2026-12-30', 1)::text, clock.is_provisional('2026-12-31', '2027-12-31')") \
+        == [("2027-01-04", False)]
+    (tmp_path / "2027.csv").write_text("date,name,off\n2027-01-01,元旦,yes\n")
+    code, out, why = cli("calendar", "load", str(tmp_path / "2027.csv"))
+    assert (code, out) == (1, "") and "calendar_line_invalid at 2" in why
