@@ -1,7 +1,8 @@
 /* Named points at which a test build ends abruptly, as by kill -9; nothing at
  * all in a build for use. FAULT=name:n dies at a process' n-th pass of the
  * point; with FAULT_ARM=path only when that file is there, which it takes
- * away, so that one crash happens and not one a restart. */
+ * away, so that one crash happens and not one a restart. And numbers that a
+ * test build takes from the environment, for what nobody wants to wait for. */
 #ifndef LINLI_FAULT_H
 #define LINLI_FAULT_H
 #ifdef LINLI_FAULTS
@@ -22,7 +23,16 @@ fault_point(const char *name)
 	if (!arm || unlink(arm) == 0)
 		_exit(137);
 }
+
+static inline long
+fault_number(const char *name, long usual)
+{
+	const char *text = getenv(name);
+
+	return text ? atol(text) : usual;
+}
 #else
 #define fault_point(name) ((void)0)
+#define fault_number(name, usual) (usual)
 #endif
 #endif

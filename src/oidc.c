@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "fault.h"
 #include "jws.h"
 #include "log.h"
 #include "outbound.h"
@@ -15,7 +16,6 @@
 
 #define FRESH_US ((int64_t)3600 * 1000 * 1000)
 #define STALE_US ((int64_t)24 * 3600 * 1000 * 1000)
-#define PAUSE_US ((int64_t)OIDC_PAUSE_S * 1000 * 1000)
 
 struct waiter {
 	struct waiter *next;
@@ -100,6 +100,13 @@ fetched(void *arg, const struct outbound_reply *reply)
 	}
 }
 
+static int64_t
+pause_us(void)
+{
+	return (int64_t)fault_number("OIDC_PAUSE_MS", OIDC_PAUSE_S * 1000) *
+	       1000;
+}
+
 static bool
 fetch_due(const struct issuer *i, const struct waiter *w)
 {
@@ -109,7 +116,7 @@ fetch_due(const struct issuer *i, const struct waiter *w)
 
 	if (i->asking)
 		return true;
-	if (i->tried_us && now - i->tried_us < PAUSE_US)
+	if (i->tried_us && now - i->tried_us < pause_us())
 		return false;
 	if (!i->jwks || now - i->fetched_us >= FRESH_US)
 		return true;
