@@ -12,10 +12,17 @@ import pytest
 import harness
 
 
+@pytest.fixture(scope="module")
+def database(site):
+    """For all: each only adds to it."""
+    name = site.cluster.fresh()
+    yield name
+    site.cluster.drop(name)
+
+
 @pytest.fixture
-def cli(site, tmp_path):
-    """A database and a folder of keys of one's own; call it like the program."""
-    database = site.cluster.fresh()
+def cli(site, tmp_path, database):
+    """A folder of keys of one's own; call it like the program."""
     settings = harness.Settings(tmp_path, site.cluster, database, tmp_path / "keys")
 
     def call(*args, stdin=""):
@@ -25,8 +32,7 @@ def cli(site, tmp_path):
         return done.returncode, done.stdout, done.stderr
     call.keys = tmp_path / "keys"
     call.sql = lambda text, *a: site.cluster.execute(database, text, *a)
-    yield call
-    site.cluster.drop(database)
+    return call
 
 
 def part(token, i):

@@ -536,10 +536,10 @@ def test_division_codes_change_over_time(world):
 
 @pytest.mark.parametrize("line", ["510199,street,x", "5101x9,district,x", "510199,district,", "510199,district",
                                   "510199,city,x", "510199,district,a,b", '510199,district,"x"', "510199,district,试验区"])
-def test_a_bad_line_of_codes_is_named(world, line):
+def test_a_bad_line_of_codes_is_named(shared, line):
     with pytest.raises(RuntimeError, match="refused: region_line_invalid at 5"):
-        load_codes(world, CODES + line + "\n")
-    assert regions(world.resident, q="510199") == []
+        load_codes(shared, CODES + line + "\n")
+    assert regions(shared.resident, q="510199") == []
 
 
 def test_the_codes_of_chengdu_load_by_one_command(world):
