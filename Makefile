@@ -129,6 +129,7 @@ install: all
 	$(Q)$(INSTALL) -m 755 $(B)/linlid $(DESTDIR)$(PREFIX)/bin/linlid
 	$(Q)$(INSTALL) -m 755 $(B)/linlid-image $(DESTDIR)$(PREFIX)/bin/linlid-image
 	$(Q)$(INSTALL) -m 644 sql/setup.sql $(DESTDIR)$(PREFIX)/share/linli/setup.sql
+	$(Q)$(INSTALL) -m 644 -t $(DESTDIR)$(PREFIX)/share/linli/data sql/data/*
 	$(Q)$(INSTALL) -m 644 systemd/linlid.conf $(DESTDIR)$(PREFIX)/share/linli/linlid.conf
 	$(Q)$(INSTALL) -m 644 systemd/linli-dashboard.json $(DESTDIR)$(PREFIX)/share/linli/linli-dashboard.json
 	$(Q)$(INSTALL) -m 644 systemd/linlid.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/linlid.socket

@@ -46,6 +46,8 @@ usage(void)
 			commands[i].usage);
 	fprintf(stderr,
 		"  R: resident, grid_lead, community or street\n"
+		"  L: the name they sign in by, or the id of an account "
+		"without one\n"
 		"  no-totp: for who lost phone and recovery codes\n"
 		"  P: grid path such as 1/9/ (without it the whole street)\n"
 		"  --password-stdin: one line of %d to %d bytes\n",

@@ -1,5 +1,8 @@
 """Tickets with a marker in every text, planted in every grid of both streets,
-and who may see which marker: written here by hand, from domain.md's matrix."""
+and people with one in every field; and who may see which marker: written here
+by hand, from domain.md's matrix."""
+
+import datetime
 
 import samples
 
@@ -206,33 +209,102 @@ def plant_duty_areas(world):
             ("community", "1/1/", "1/1/1/"), ("community2", "1/2/", "1/2/1/"), ("community_far", "2/1/", "2/1/1/"))}
 
 
+# Who sees what of a person: domain.md 3c, written by hand; people.field_rule is
+# held against it, and so is every reply. Then who may have it unmasked, and
+# which fields they may write.
+FIELDS = ("name", "sex", "born_on", "phone", "id_number", "health")
+SIGHTS = {
+    "self": ("plain plain plain masked masked plain", "no", ""),
+    "guardian": ("plain plain plain masked masked plain", "no", ""),
+    "lead_micro": ("plain plain masked masked none none", "no", "sex phone"),
+    "lead_special": ("plain plain masked masked none none", "no", "sex phone"),
+    "lead_general": ("plain plain masked masked masked plain", "no", "name sex phone"),
+    "community": ("plain plain plain masked masked plain", "reason", "name sex born_on phone id_number health"),
+    "street": ("masked plain masked masked masked none", "approval", ""),
+}
+# Whose record the plant of a grid is.
+RECORD_OF = {"1/1/1/1/": "resident", "2/1/1/1/": "resident_far"}
+
+
+def viewer(name, path):
+    """As what somebody looks at a person there; None = not at all."""
+    role, _, paths = WHO[name]
+    if role == "resident":
+        return "self" if RECORD_OF.get(path) == name else None
+    if role not in ("grid_lead", "community", "street") or not any(path.startswith(own) for own in paths):
+        return None
+    return role if role != "grid_lead" else "lead_micro" if path in paths else "lead_general"
+
+
+def person_marks(n, name, path, asked_by):
+    """What somebody finds of the plant of a grid in all replies together, and
+    what they must not: two sets of words."""
+    shown = {"name": {"plain": [f"zzperson{n}zz"]},
+             "born_on": {"plain": [f"190{n}-05-0{n + 1}"], "masked": [f'"birth_year":190{n}']},
+             "phone": {"plain": [f"158{n:08d}"], "masked": [f"158****{n:04d}"]},
+             "id_number": {"plain": [id_number(n)], "masked": [f"1{n}0***************"]},
+             "health": {"plain": [f"zzhealth{n}zz"]}}
+    words = {w for sights in shown.values() for some in sights.values() for w in some}
+    seer = viewer(name, path)
+    found = set()
+    if seer and seer != "street":  # which has no list and no page of persons
+        for field, sight in zip(FIELDS, SIGHTS[seer][0].split()):
+            found |= set(shown.get(field, {}).get(sight, []))
+        found |= {f'"birth_year":190{n}'} | ({w for f in ("phone", "id_number") for w in shown[f]["plain"]}
+                                            if seer == "community" else set())  # it unmasks them
+    others = {f"zztag{n}zz": seer not in (None, "street"), f"zzconsent{n}zz": seer in ("self", "community"),
+              f"zzwish{n}zz": seer in ("self", "community"), f"zzunmask{n}zz": seer in ("self", "community", "street"),
+              f"zzask{n}zz": seer == "community" or name == asked_by, f"zzminor{n}zz": seer == "self", f"159****{n:04d}": seer == "self",
+              f"159{n:08d}": False}
+    found |= {w for w, seen in others.items() if seen}
+    return found, (words | set(others)) - found
+
+
+def id_number(n):
+    """Of somebody born in 190n, by GB 11643."""
+    head = f"1{n}0105190{n}050{n + 1}002"
+    return head + "10X98765432"[sum(int(d) * 2 ** (17 - i) for i, d in enumerate(head)) % 11]
+
+
 def plant_people(world):
-    """In each dwelling of the plants somebody with a mark for a name, and all
-    that hangs on them: path → ids by what they are of."""
+    """In each dwelling of the plants somebody with a mark in every field, a
+    ward, and all that hangs on them: path → ids by what they are of."""
     made = {}
     for n, (path, (_, dwelling, _)) in enumerate(world.houses.items()):
         by = {"1/1/": "community", "1/2/": "community2", "2/1/": "community_far"}.get(path[:4])
         if not by:
             continue  # a community without anybody in the fixture
-        lead, mark = ("lead" if path[0] == "1" else "lead_far"), f"zzperson{n}zz"
-        if path not in ("1/1/1/1/", "2/1/1/1/"):
-            lead = by
+        lead = {"1/1/1/1/": "lead", "2/1/1/1/": "lead_far"}.get(path, by)
         ids = {"id": samples.act(world, by, "createPerson", body={
-            **samples.LAN, "name": mark, "dwelling_id": dwelling})["id"]}
+            **samples.LAN, "born_on": None, "name": f"zzperson{n}zz", "phone": f"158{n:08d}", "id_number": id_number(n),
+            "dwelling_id": dwelling})["id"]}
         guardian = samples.act(world, by, "createPerson", body={
-            **samples.LAN, "name": mark + "g", "dwelling_id": dwelling})["id"]
-        tags = samples.act(world, by, "tagPerson", ids, {"code": "solitary_elder", "reason": mark + "t"})["tags"]
+            **samples.LAN, "name": f"zzguardian{n}zz", "dwelling_id": dwelling})["id"]
+        samples.act(world, by, "createPerson", body={
+            **samples.LAN, "name": f"zzminor{n}zz", "phone": f"159{n:08d}", "dwelling_id": dwelling, "kinship": "parent",
+            "guardian_id": ids["id"], "born_on": datetime.date.today().replace(day=1).replace(
+                year=datetime.date.today().year - 15).isoformat()})
+        if path in RECORD_OF:
+            account, = world.sql("select id::text from identity.account where login = %s", RECORD_OF[path])[0]
+            samples.act(world, by, "linkPerson", ids, {"account_id": account})
+        consent = {"text_version": "x", "given_by": ids["id"]}
+        samples.act(world, by, "giveConsent", ids, {**consent, "purpose": "health"})
+        samples.act(world, by, "tagPerson", ids, {"code": "disabled", "reason": f"zzhealth{n}zz"})
+        tags = samples.act(world, by, "tagPerson", ids, {"code": "special_group", "reason": f"zztag{n}zz"})["tags"]
+        samples.act(world, by, "unmaskPerson", ids, {"fields": ["born_on"], "reason": f"zzunmask{n}zz"})
         made[path] = {
-            "mark": mark, "persons": ids["id"], "households": getattr(world, by).get(
-                f"/v1/persons/{ids['id']}").json()["household_id"], "tags": tags[0]["id"],
+            "n": n, "asked_by": lead, "persons": ids["id"], "households": getattr(world, by).get(
+                f"/v1/persons/{ids['id']}").json()["household_id"],
+            "tags": next(t["id"] for t in tags if t["code"] == "special_group"),
             "guardianships": samples.act(world, by, "createGuardianship", ids, {
                 "guardian_id": guardian, "kinship": "child"})["id"],
             "ownerships": samples.act(world, by, "createOwnership", {"id": dwelling}, {
                 "person_id": ids["id"], "share": 1, "shares": 3})["id"],
             "consents": samples.act(world, by, "giveConsent", ids, {
-                "purpose": "contact", "text_version": "x", "given_by": ids["id"]})["id"],
-            "access-requests": samples.act(world, lead, "requestApproval", ids)["id"],
-            "data-requests": samples.act(world, by, "fileDataRequest", ids, {"kind": "copy"})["id"]}
+                **consent, "purpose": "share", "recipient": f"zzconsent{n}zz"})["id"],
+            "access-requests": samples.act(world, lead, "requestApproval", ids, {
+                "fields": ["name"], "reason": f"zzask{n}zz"})["id"],
+            "data-requests": samples.act(world, by, "fileDataRequest", ids, {"kind": "copy", "wish": f"zzwish{n}zz"})["id"]}
     return made
 
 

@@ -4,6 +4,9 @@ somebody new becomes a resident."""
 import concurrent.futures
 import uuid
 
+import psycopg2
+import pytest
+
 import harness
 import phones
 import samples
@@ -69,6 +72,12 @@ def test_who_is_barred_gets_in_by_no_login(shared):
     refused(by_wechat(shared, code=f"login-{who}-2"), 403, "account_disabled")
     harness.run_linlid(shared.settings, "user", "enable", "--login", mine["login"])
     assert by_wechat(shared, code=f"login-{who}-3").json()["account_id"] == mine["account_id"]
+    # who has no name to sign in by is called by the account's id
+    nameless = by_wechat(shared).json()
+    assert harness.run_linlid(shared.settings, "user", "disable", "--login", nameless["account_id"].upper()) == "1\n"
+    assert not alive(shared, nameless)
+    with pytest.raises(RuntimeError, match="account_unknown"):
+        harness.run_linlid(shared.settings, "user", "disable", "--login", mine["account_id"])
 
 
 def test_without_a_password_there_is_none_to_change(shared):
@@ -241,6 +250,22 @@ def test_everything_is_an_event_and_one_reads_ones_own(shared):
     assert pages["items"] + rest["items"] == found and rest["next"] is None
 
 
+def test_events_are_kept_for_a_year_and_never_less_than_six_months(world):
+    """security 49: logs of six months at least (CSL 21); people.retention_rule says a year."""
+    phones.sign_in(world, phones.new())
+    count = "select count(*) from identity.event"
+    kept = world.sql(count)
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        world.sql("set role linli_owner; update identity.event set ok = true")
+    world.sql("set role linli_owner; delete from identity.event")
+    assert world.sql(count) == kept != [(0,)], "young ones cannot be deleted"
+    world.set_clock("11 months")
+    world.sql("select people.sweep()")
+    assert world.sql(count) == kept
+    world.set_clock("13 months")
+    harness.wait_for(lambda: world.sql(count) == [(0,)], "the job to delete them")
+
+
 # Joining ------------------------------------------------------------------------
 
 def test_a_visitor_sees_only_the_own_account(shared):
@@ -325,6 +350,23 @@ def test_a_claim_for_a_compound_is_the_communitys(shared):
     done = shared.community.post(f"/v1/claims/{claim}/approve", {"grid_id": samples.GRID_NEXT})
     assert done.status_code == 200 and done.json()["grid_id"] == samples.GRID_NEXT
     assert [r["grid_id"] for r in me.get("/v1/me/roles").json()["items"]] == [samples.GRID_NEXT]
+
+
+def test_a_claim_is_approved_with_the_record_of_the_person(shared):
+    """The community knows who it is: the record is theirs from then on."""
+    person, far = samples.person_in(shared), str(uuid.uuid4())
+    tokens = samples.person(shared, "visitor")
+    me = client(shared, tokens)
+    claim = samples.claim(shared, me)["ids"]["id"]
+    approve = f"/v1/claims/{claim}/approve"
+    refused(shared.lead.post(approve, {"person_id": person}), 403, "role_not_allowed")
+    refused(shared.community.post(approve, {"person_id": far}), 422, "person_not_found")
+    assert me.get("/v1/me/roles").json()["items"] == [], "refused, nothing of it happened"
+    assert shared.community.post(approve, {"person_id": person}).status_code == 200
+    at_home = client(shared, me.post("/v1/sessions/switch", {"role": "resident", "street_id": 1}).json())
+    assert [p["id"] for p in at_home.get("/v1/me/persons").json()["items"]] == [person]
+    second = samples.claim(shared, client(shared, samples.person(shared, "visitor")))["ids"]["id"]
+    assert shared.community.post(f"/v1/claims/{second}/approve", {"person_id": person}).json()["code"] == "person_linked"
 
 
 def test_claims_are_refused_taken_back_and_never_ones_own(shared):

@@ -117,6 +117,17 @@ def test_who_may_change_a_grid(shared):
     assert change(shared.community, grid, 422, valid_to="2020-01-01") == "dates_invalid"
 
 
+def test_a_code_begins_with_the_communitys(shared):
+    """GB/T 34300: the twelve digits of the community, three of the grid."""
+    assert create(shared.community, 422, code="510108011008001") == "grid_code_foreign", "of the community next door"
+    made = create(shared.community, code="510108011009701")
+    assert change(shared.community, made["id"], 422, code="510104036008701") == "grid_code_foreign"
+    assert change(shared.community, made["id"], code="51010801100970101")["code"].startswith("510108011009")
+    assert change(shared.street, MASTER, 422, code="510108011010") == "grid_code_foreign", "those below keep theirs"
+    change(shared.community, made["id"], code=None)
+    assert change(shared.street, MASTER, 422, code="510104036010") == "grid_code_foreign", "another street's"
+
+
 def test_a_closed_grid_takes_nothing_more(shared):
     grid = create(shared.community)["id"]
     today, = shared.sql("select core.today()::text")[0]

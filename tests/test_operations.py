@@ -392,7 +392,7 @@ def test_make_install(tmp_path, site):
     install("PREFIX=/usr")
     found = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
     assert found == {"usr/bin/linlid", "usr/bin/linlid-image", "usr/share/linli/setup.sql",
-                     "usr/share/linli/linlid.conf", "usr/share/linli/linli-dashboard.json",
+                     "usr/share/linli/data/chengdu.csv", "usr/share/linli/linlid.conf", "usr/share/linli/linli-dashboard.json",
                      "usr/lib/systemd/system/linlid.service", "usr/lib/systemd/system/linlid.socket",
                      "usr/lib/sysusers.d/linlid.conf", "etc/linli/linlid.conf"}
     unit = (tmp_path / "usr/lib/systemd/system/linlid.service").read_text()

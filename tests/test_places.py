@@ -314,6 +314,9 @@ def check_moved(world, t):
         assert read(world.lead, t[stays])["grid_id"] == A, stays
     new = submit(world.resident, **{**samples.TICKET, "position": {"lon": 104.0915, "lat": 30.66, "crs": "wgs84"}})
     assert new["grid_id"] == B
+    # statistics: what was over before that day stays with A
+    figures = {g: world.community.get("/v1/tickets/summary", params={"under": g}).json() for g in (A, B)}
+    assert [(f["total"], f["open"]) for f in figures.values()] == [(4, 3), (2, 2)]
     assert world.lead.get(f"/v1/tickets/{new['id']}").status_code == 404
     assert read(world.lead_next, new["id"])["id"] == new["id"]
 
@@ -394,6 +397,7 @@ def test_a_redraw_of_tomorrow_is_taken_back(world):
 def test_a_micro_grid_is_split(world):
     """A closes; two new ones take its place, numbered from north to south."""
     t = settle_twelve(world)
+    world.community.put(f"/v1/grids/{A}/party-org", {"name": "一微党小组", "member_count": 7}, headers={"If-Match": '"0"'})
     south, north = box(WEST, SOUTH, LINE, MIDDLE), box(WEST, MIDDLE, LINE, NORTH)
     new = {"parent_id": GENERAL, "kind": "micro", "predecessors": [A]}
     assert preview(world.community, close=[A], status=422) == ("successor_missing", "/close")
@@ -404,6 +408,11 @@ def test_a_micro_grid_is_split(world):
     commit(world.community, seen)
     numbers = {g["id"]: g["serial"] for g in walk(world.resident, "/v1/grids", parent_id=GENERAL)}
     assert numbers == {B: 2, north_id: 3, south_id: 4}
+    # what stood on A stands on those that came after it
+    group, = world.community.get("/v1/grid-groups").json()["items"]
+    assert {g["id"] for g in group["grids"]} == {B, north_id, south_id}
+    assert [(p["grid_id"], p["name"]) for p in walk(world.community, "/v1/party-orgs") if p["kind"] == "group"] == [
+        (south_id, "一微党小组")]
     # A's leads see nothing any more, and keep no right; A's past is A's
     assert world.lead.get("/v1/me").json()["scopes"] == [] and walk(world.lead, "/v1/dwellings") == []
     assert world.lead.get(f"/v1/tickets/{t['closed']}").status_code == 404
@@ -412,6 +421,15 @@ def test_a_micro_grid_is_split(world):
     # who lived in A is at home in the first successor
     assert submit(world.resident, **samples.TICKET)["grid_id"] == south_id
     assert submit(world.resident, 422, **samples.TICKET, grid_id=A)["code"] == "grid_not_found"
+
+
+def test_areas_of_duty_follow_a_split(world):
+    area = world.community.post("/v1/duty-areas", {"login": "community", "grid_ids": [GENERAL, SPECIAL]}).json()["id"]
+    new = {"parent_id": MASTER, "kind": "special", "predecessors": [SPECIAL]}
+    done = redraw(world.community, feature(None, box(104.08, NORTH, 104.095, 30.675), name="西", **new),
+                  feature(None, box(104.095, NORTH, 104.11, 30.675), name="东", **new), close=[SPECIAL])
+    now = {g["grid_id"] for g in world.community.get(f"/v1/duty-areas/{area}").json()["grids"]}
+    assert now == {GENERAL, *(g["grid_id"] for g in done["grids"][:2])}
 
 
 def test_two_micro_grids_become_one(world):

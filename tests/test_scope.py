@@ -158,7 +158,27 @@ class Reader:
             for street in (1, 2):
                 self.get(op, op.template.format(id=f"01900000-0000-800{street}-8000-500000000001"))
 
+    def ask_for_people(self):
+        """What is read by POST: searches by each mark, and unmasking."""
+        search, unmask = SPEC.by_id["searchPersons"], SPEC.by_id["unmaskPerson"]
+        for ids in self.world.people.values():
+            n = ids["n"]
+            for asked in ({"q": f"person{n}"}, {"q": f"minor{n}"}, {"phone": f"158{n:08d}"}, {"phone": f"159{n:08d}"},
+                          {"id_number": plant_module.id_number(n)}):
+                self.post(search, search.template, asked)
+            for field in ("name", "born_on", "phone", "id_number"):
+                self.post(unmask, unmask.template.format(id=ids["persons"]), {"fields": [field], "reason": "核实"})
+        for tag in ("disabled", "special_group"):
+            self.post(search, search.template, {"tag": tag})
+
+    def post(self, op, path, body):
+        if self.may(op):
+            reply = self.client.post(path, body)
+            self.calls += 1
+            self.text.append((f"{op.id} {path} {body} {reply.status_code}", reply.text))
+
     def read_all(self):
+        self.ask_for_people()
         # contacts last: looking at them writes to the timelines of the others
         for op in sorted(GETS, key=lambda op: op.id == "getTicketContact"):
             if self.may(op):
@@ -178,8 +198,14 @@ def sees_house(name, path):
 
 
 def sees_person(name, path):
-    """Names are for the community and the leads."""
-    return sees_house(name, path) and WHO[name][0] in ("grid_lead", "community")
+    """Names are for the community and the leads, and whose they are."""
+    return plant_module.viewer(name, path) not in (None, "street")
+
+
+def person_marks(planted, name):
+    """Of all planted people: what somebody finds, and what not."""
+    both = [plant_module.person_marks(ids["n"], name, path, ids["asked_by"]) for path, ids in planted.people.items()]
+    return set().union(*(found for found, _ in both)), set().union(*(not_found for _, not_found in both))
 
 
 def sees_redraw(name, path):
@@ -199,11 +225,13 @@ def test_no_marker_out_of_scope_in_any_reply(readers, planted, name):
     hidden += [p.id for p in planted.plants if not p.seen_by(name)]
     hidden += [i for p in planted.plants for i, who in
                ((p.photo, p.seen_by), (p.internal_photo, p.staff)) if not who(name)]
-    hidden += [word for path, (_, dwelling, mark) in planted.houses.items() if not sees_house(name, path)
-               for word in (dwelling, mark)]
+    hidden += [word for path, (_, dwelling, mark) in planted.houses.items()
+               if not sees_house(name, path) and not sees_person(name, path) for word in (dwelling, mark)]
     hidden += [f"zzclient{street}zz" for street in (1, 2) if WHO[name][:2] != ("street", street)]
     hidden += [i for those in (planted.redraws, planted.areas) for path, i in those.items()
                if not sees_redraw(name, path)]
+    hidden += person_marks(planted, name)[1]
+    hidden += [ids["persons"] for path, ids in planted.people.items() if plant_module.viewer(name, path) is None]
     for where, text in reader.text:
         # what one asks for comes back in no list; an echo of the address would be one
         leaks += [f"{mark} in {where}" for mark in hidden if mark in text]
@@ -217,11 +245,21 @@ def test_every_marker_in_scope_is_found(readers, planted, name):
     everything = "".join(text for _, text in readers[name].text)
     visible = [m for p in planted.plants for m, who in p.marks.items() if readable(p, m, who, name)]
     visible += [f"zzclient{street}zz" for street in (1, 2) if WHO[name][:2] == ("street", street)]
-    visible += [mark for path, (_, _, mark) in planted.houses.items() if sees_house(name, path)]
-    visible += [word for path, ids in planted.people.items() if sees_person(name, path)
-                for word in (ids["mark"], ids["mark"] + "t", ids["persons"])]
+    visible += [mark for path, (_, _, mark) in planted.houses.items() if sees_house(name, path) or sees_person(name, path)]
+    visible += person_marks(planted, name)[0]
+    visible += [ids["persons"] for path, ids in planted.people.items() if sees_person(name, path)]
     assert [m for m in visible if m not in everything] == []
     assert visible or name in ("lead_ended", "visitor", "department", "merchant", "program")
+
+
+def test_the_rules_of_fields_are_those_written_by_hand(planted):
+    """security 7: people.field_rule against domain.md 3c."""
+    rules = {(v, f): rule for v, f, *rule in planted.sql("select viewer, field, sight, unmask, edit from people.field_rule")}
+    assert rules == {(v, f): [sight, "no" if sight == "plain" else unmask, f in edits.split()]
+                     for v, (sights, unmask, edits) in plant_module.SIGHTS.items()
+                     for f, sight in zip(plant_module.FIELDS, sights.split())}
+    assert {plant_module.viewer(name, path) for name in PEOPLE for path in planted.people} == {
+        None, "self", "lead_micro", "lead_general", "community", "street"}
 
 
 @everybody

@@ -229,6 +229,39 @@ def test_who_leads_there_already_only_takes_the_work(world):
     assert world.sql("select count(*) from grid.assignment where account_id = %s", account(4)) == [(1,)]
 
 
+def test_work_that_nobody_takes_over_goes_back_to_the_grid(world):
+    ours, later = samples.ticket(world, "in_progress"), samples.ticket(world, "accepted")
+    done = samples.ticket(world, "closed")
+    assert world.community.post(f"/v1/assignments/{ASSIGNMENT}/end").status_code == 200
+    assert [in_hand(world, t) for t in (ours, later, done)] == [None, None, account(3)]
+    events = world.community.get(f"/v1/tickets/{ours}/events").json()["items"]
+    assert [e["data"] for e in events if e["action"] == "pass_on"] == [{"from_account": account(3), "to_account": None}]
+    assert world.lead2.post(f"/v1/tickets/{ours}/resolve", {"note": "我来办好了。"}).status_code == 200, "any lead of the grid goes on"
+
+
+def test_who_still_leads_there_keeps_the_work(world):
+    """Of the micro-grid no longer, but of the general grid above it."""
+    general = "01900000-0000-8001-8000-100000000011"
+    ticket = samples.ticket(world, "accepted")
+    above = world.community.post(f"/v1/grids/{general}/assignments", {"login": "lead", "lead_kind": "general"}).json()["id"]
+    assert world.community.post(f"/v1/assignments/{ASSIGNMENT}/end").status_code == 200
+    assert in_hand(world, ticket) == account(3)
+    assert world.community.post(f"/v1/assignments/{above}/end").status_code == 200
+    assert in_hand(world, ticket) is None
+
+
+def test_a_term_that_ends_gives_the_work_back(world):
+    """By the job, without anybody's doing."""
+    world.sql("update grid.assignment set to_on = core.today() + 1 where id = %s", ASSIGNMENT)
+    ticket = samples.ticket(world, "accepted")
+    handler = lambda: world.sql("select handler_id::text from ticket.ticket where id = %s", ticket)[0][0]  # noqa: E731
+    assert handler() == account(3)
+    world.set_clock("1 day")
+    harness.wait_for(lambda: handler() is None, "the work to go back")
+    harness.wait_for(lambda: world.sql("select released_at is not null from grid.assignment where id = %s", ASSIGNMENT) == [(True,)],
+                     "the assignment to be done with")
+
+
 def test_an_assignment_of_another_community_is_not_found(world):
     """security 1"""
     refused(world.community2.post(f"/v1/assignments/{ASSIGNMENT}/hand_over", {"to_account": account(15)}), 404, "not_found")

@@ -99,6 +99,7 @@ create table grid.assignment (
 	created_by uuid,
 	updated_at timestamptz not null default core.now(),
 	ended_by uuid,
+	released_at timestamptz,
 	primary key (street_id, id),
 	foreign key (street_id, grid_id, path, grid_kind) references grid.grid (street_id, id, path, kind),
 	constraint assignment_dates_check check (to_on >= from_on),
@@ -110,8 +111,9 @@ create table grid.assignment (
 );
 create index assignment_account on grid.assignment (street_id, account_id);
 create index assignment_grid on grid.assignment (street_id, grid_id, from_on);
+create index assignment_due on grid.assignment (street_id, to_on) where released_at is null and to_on is not null;
 comment on table grid.assignment is
-	'class: street. Who leads a grid, from from_on until before to_on (null = open; to_on = from_on: never). core.enter() takes a lead''s scopes from here. name is the account''s, copied.';
+	'class: street. Who leads a grid, from from_on until before to_on (null = open; to_on = from_on: never). core.enter() takes a lead''s scopes from here. name is the account''s, copied; released_at says when the open work went back to the grid or on to somebody else.';
 alter table grid.assignment enable row level security;
 alter table grid.assignment force row level security;
 create policy street on grid.assignment using (street_id = core.street());
@@ -213,6 +215,23 @@ return case core.role()
 comment on function grid.may_maintain(text, text) is
 	'The street decides about every grid; a community maintains what stands under its own master grid.';
 
+create function grid.check_code(p_id uuid) returns void
+language plpgsql stable
+as $$
+begin
+	-- A code made of digits begins with that of the division it lies in.
+	if exists (select from grid.grid g
+		join grid.grid o on o.street_id = g.street_id and o.code ~ '^[0-9]+$'
+			and case when o.kind = 'street' then g.kind = 'master' else o.kind = 'master' and g.kind <> 'street' end
+			and g.path ^@ o.path and g.path <> o.path
+		where g.street_id = core.street() and p_id in (g.id, o.id) and g.code ~ '^[0-9]+$' and not g.code ^@ o.code) then
+		perform core.fail(422, 'grid_code_foreign', '/code');
+	end if;
+end
+$$;
+comment on function grid.check_code(uuid) is
+	'LN422 grid_code_foreign when a grid''s code does not begin with its community''s (a community''s with its street''s), or one below not with its own.';
+
 create function grid.add_street(id integer, code text, name text, prefix text) returns uuid
 language plpgsql
 as $$
@@ -252,6 +271,7 @@ begin
 		coalesce($10, core.today()), core.actor()
 	from coalesce($5, (select coalesce(max(g.serial), 0) + 1 from grid.grid g
 		where g.street_id = street and g.parent_id = $2)) n;
+	perform grid.check_code($1);
 	perform core.put_event('grid', $1, 'create', null, 'open', g.path, null, true)
 	from grid.grid g where g.street_id = street and g.id = $1;
 exception when unique_violation or foreign_key_violation or check_violation then
@@ -261,7 +281,7 @@ exception when unique_violation or foreign_key_violation or check_violation then
 end
 $$;
 comment on function grid.create_grid(uuid, uuid, text, text, integer, text, integer, integer, uuid, date) is
-	'A grid under a parent; serial null = the next, valid_from null = today. LN422 grid_not_found /parent_id (unknown, or not the caller''s to maintain), grid_kind_mismatch, grid_code_invalid, compound_not_found; LN409 grid_closed, grid_code_taken, grid_serial_taken.';
+	'A grid under a parent; serial null = the next, valid_from null = today. LN422 grid_not_found /parent_id (unknown, or not the caller''s to maintain), grid_kind_mismatch, grid_code_invalid, grid_code_foreign, compound_not_found; LN409 grid_closed, grid_code_taken, grid_serial_taken.';
 
 create function grid.fail_constraint(name text) returns void
 language plpgsql
@@ -306,6 +326,7 @@ begin
 		compound_id = $7, valid_to = $8, version = g.version + 1,
 		updated_at = core.now(), updated_by = core.actor()
 	where g.street_id = street and g.id = $1;
+	perform grid.check_code($1);
 	perform core.put_event('grid', $1, 'update', null, null, old.path, null, true);
 exception when unique_violation or foreign_key_violation or check_violation then
 	get stacked diagnostics broken = constraint_name;
@@ -314,7 +335,7 @@ exception when unique_violation or foreign_key_violation or check_violation then
 end
 $$;
 comment on function grid.update_grid(uuid, text, text, text, integer, integer, uuid, date) is
-	'All that may change of a grid, when if_match is its version; valid_to closes it. LN404 not_found (unknown, or not the caller''s to maintain), LN412 version_conflict, LN422 dates_invalid, grid_code_invalid, compound_not_found, LN409 grid_code_taken.';
+	'All that may change of a grid, when if_match is its version; valid_to closes it. LN404 not_found (unknown, or not the caller''s to maintain), LN412 version_conflict, LN422 dates_invalid, grid_code_invalid, grid_code_foreign, compound_not_found, LN409 grid_code_taken.';
 
 ---------------------------------------------------------------- assignments
 create function grid.appoint(id uuid, grid_id uuid, login text, account uuid, lead_kind text, from_on date, to_on date) returns void
@@ -361,13 +382,13 @@ language sql security definer set search_path = pg_catalog, pg_temp
 as $$select grid.appoint($1, $2, $3, null, $4, $5, $6)$$;
 comment on function grid.assign(uuid, uuid, text, text, date, date) is 'grid.appoint by login.';
 
-create function grid.end_assignment(id uuid) returns void
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+create function grid.close_assignment(id uuid) returns grid.assignment
+language plpgsql
 as $$
 declare
-	old record;
+	old grid.assignment;
 begin
-	select a.path, a.from_on, a.to_on, a.account_id into old from grid.assignment a
+	select a.* into old from grid.assignment a
 	where a.street_id = core.street() and a.id = $1 for update;
 	if not found or not (core.role() in ('street', 'system')
 		or (core.role() = 'community' and old.path ^@ any (core.scopes()))) then
@@ -379,10 +400,21 @@ begin
 		updated_at = core.now(), ended_by = core.actor()
 	where a.street_id = core.street() and a.id = $1;
 	perform core.put_event('assignment', $1, 'end', 'open', 'ended', old.path, old.account_id, false);
+	return old;
+end
+$$;
+comment on function grid.close_assignment(uuid) is
+	'Ends an assignment today, at once, and returns what it was; what becomes of the open work is the caller''s to say. LN404 not_found, LN409 assignment_ended.';
+
+create function grid.end_assignment(id uuid) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+	perform ticket.release(grid.close_assignment($1));
 end
 $$;
 comment on function grid.end_assignment(uuid) is
-	'Ends an assignment today, at once. LN404 not_found, LN409 assignment_ended.';
+	'Ends an assignment today; the open work goes back to the grid. Errors as grid.close_assignment.';
 
 ---------------------------------------------------------------- groups
 create function grid.put_group(id uuid, if_match text, name text, purpose text, grid_ids jsonb) returns void

@@ -1057,6 +1057,7 @@ begin
 		perform ticket.hand_over(t, m.to_grid, m.path, 'system', r.note) from unnest(m.tickets) t;
 	end loop;
 	perform grid.follow_leads(p_id, r.from_on);
+	perform grid.follow_offices(p_id);
 	update grid.redraw x set state = 'done', done_at = core.now(), updated_at = core.now()
 	where x.street_id = street and x.id = p_id;
 	perform core.put_event('redraw', p_id, 'done', 'scheduled', 'done', r.path, null, false);
@@ -1101,6 +1102,45 @@ end
 $$;
 comment on function grid.follow_leads(uuid, date) is
 	'Of the grids a redraw closes: their leads go on in those that keep leads, end where they were, and residents at home there are at home in the first successor.';
+
+create function grid.follow_offices(p_id uuid) returns void
+language plpgsql
+as $$
+declare
+	street constant integer := core.street();
+	c record;
+begin
+	for c in select i.grid_id, h.heirs, h.alike from grid.redraw_item i
+		cross join lateral (select array_agg(k.grid_id order by k.n) as heirs,
+				(array_agg(k.grid_id order by k.n) filter (where k.kind = i.kind))[1] as alike
+			from grid.redraw_item k where k.street_id = street and k.redraw_id = p_id
+				and i.grid_id = any (k.predecessors)) h
+		where i.street_id = street and i.redraw_id = p_id and i.change = 'close' and h.heirs is not null
+	loop
+		-- One organisation a grid: that of the heir stays where there is one.
+		update grid.party_org p set grid_id = g.id, path = g.path, version = p.version + 1,
+			updated_at = core.now(), updated_by = core.actor()
+		from grid.grid g
+		where p.street_id = street and p.grid_id = c.grid_id and g.street_id = street and g.id = c.alike
+			and not exists (select from grid.party_org o where o.street_id = street and o.grid_id = c.alike);
+		update grid.duty_area d set version = d.version + 1, updated_at = core.now(), updated_by = core.actor(),
+			grid_ids = (select array_agg(distinct x order by x)
+				from unnest(array_remove(d.grid_ids, c.grid_id) || c.heirs) x
+				join grid.grid g on g.street_id = street and g.id = x and g.kind in ('general', 'special'))
+		where d.street_id = street and c.grid_id = any (d.grid_ids) and c.alike is not null
+			and (d.to_on is null or d.to_on > core.today());
+		insert into grid.grid_group_member (street_id, group_id, grid_id)
+		select street, m.group_id, g.id from grid.grid_group_member m, grid.grid g
+		where m.street_id = street and m.grid_id = c.grid_id and g.street_id = street and g.id = any (c.heirs) and g.kind = 'micro'
+		on conflict on constraint grid_group_member_pkey do nothing;
+		delete from grid.grid_group_member m
+		where m.street_id = street and m.grid_id = c.grid_id and exists (select from grid.grid_group_member o
+			where o.street_id = street and o.group_id = m.group_id and o.grid_id = any (c.heirs));
+	end loop;
+end
+$$;
+comment on function grid.follow_offices(uuid) is
+	'Of the grids a redraw closes: the Party organisation goes to the first successor of the same kind, areas of duty and grid groups take all successors in their place.';
 
 create function identity.move_home(p_street integer, p_from text, p_to text) returns void
 language plpgsql

@@ -787,7 +787,7 @@ $$;
 comment on function identity.submit_claim(uuid, integer, uuid, uuid, text, text, text, text, json) is
 	'The caller says they live in a grid, at a position or in a compound of a street. LN422 claim_place, claim_place_unknown, LN409 claim_pending.';
 
-create function identity.decide_claim(id uuid, verdict text, grid uuid, reason text) returns uuid
+create function identity.decide_claim(id uuid, verdict text, grid uuid, reason text, person uuid default null) returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -804,6 +804,9 @@ begin
 		perform core.fail(409, 'wrong_state');
 	elsif verdict <> 'withdrawn' and c.account_id = core.actor() then
 		perform core.fail(403, 'own_claim');
+	elsif person is not null and core.role() <> 'community' then
+		-- From then on the account reads all of that record.
+		perform core.fail(403, 'role_not_allowed', '/person_id');
 	end if;
 	if verdict = 'approved' then
 		select g.path into place from grid.grid g where g.street_id = core.street()
@@ -820,6 +823,15 @@ begin
 		where a.id = c.account_id and a.login is null;
 		perform identity.log('role_granted', c.account_id, true, null,
 			json_build_object('role', 'resident', 'street_id', c.street_id, 'path', place, 'by', core.actor()));
+		if person is not null then
+			if not exists (select from people.person p where p.street_id = c.street_id and p.id = person) then
+				perform core.fail(422, 'person_not_found', '/person_id');
+			elsif exists (select from people.person p where p.street_id = c.street_id and p.id = person
+				and p.account_id is not null) then
+				perform core.fail(409, 'person_linked', '/person_id');
+			end if;
+			perform people.attach_account(person, c.account_id);
+		end if;
 	end if;
 	update identity.claim x set status = verdict, reason = decide_claim.reason, grid_id = coalesce(grid, x.grid_id),
 		updated_at = core.now(), decided_by = core.actor()
@@ -830,8 +842,8 @@ begin
 	return $1;
 end
 $$;
-comment on function identity.decide_claim(uuid, text, uuid, text) is
-	'approved: makes the claimant a resident of the grid (the claim''s, or one within the caller''s reach) under the claim''s name; rejected; withdrawn by the claimant. LN404, LN409 wrong_state, LN403 own_claim, LN422 grid_not_found.';
+comment on function identity.decide_claim(uuid, text, uuid, text, uuid) is
+	'approved: makes the claimant a resident of the grid (the claim''s, or one within the caller''s reach) under the claim''s name, and for a community with person theirs; rejected; withdrawn by the claimant. LN404, LN409 wrong_state, LN403 own_claim, role_not_allowed, LN409 person_linked, LN422 grid_not_found, person_not_found, and what people.attach_account says.';
 
 ---------------------------------------------------------------- grants
 grant execute on function identity.enrol_totp(text), identity.my_totp(boolean),
@@ -849,4 +861,4 @@ grant execute on function identity.enrol_totp(text), identity.my_totp(boolean),
 	identity.switch_session(text, integer, uuid, uuid, boolean, uuid, uuid, text, integer, text),
 	identity.places(integer, text, text, integer), identity.claims(boolean, uuid),
 	identity.submit_claim(uuid, integer, uuid, uuid, text, text, text, text, json),
-	identity.decide_claim(uuid, text, uuid, text) to linli_app;
+	identity.decide_claim(uuid, text, uuid, text, uuid) to linli_app;

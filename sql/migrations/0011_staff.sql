@@ -403,6 +403,9 @@ declare
 begin
 	for t in select x.* from ticket.ticket x
 		where x.street_id = core.street() and x.is_open and x.path ^@ $1 and x.handler_id = $2
+			and ($3 is not null or not exists (select from grid.assignment a where a.street_id = x.street_id
+				and a.account_id = $2 and x.path ^@ a.path
+				and a.from_on <= core.today() and (a.to_on is null or a.to_on > core.today())))
 		order by x.id for update
 	loop
 		update ticket.ticket x set handler_id = $3, version = x.version + 1, updated_at = core.now()
@@ -415,7 +418,40 @@ begin
 end
 $$;
 comment on function ticket.pass_on(text, uuid, uuid) is
-	'Open tickets below a path that one lead has accepted become another''s, each with an event for the staff; returns how many.';
+	'Open tickets below a path that one lead has accepted become another''s, each with an event for the staff, or for null nobody''s, so that any lead of the grid goes on with them, unless the one still leads there; returns how many.';
+
+create function ticket.release(a grid.assignment) returns integer
+language plpgsql
+as $$
+begin
+	update grid.assignment x set released_at = core.now() where x.street_id = a.street_id and x.id = a.id;
+	return ticket.pass_on(a.path, a.account_id, null);
+end
+$$;
+comment on function ticket.release(grid.assignment) is
+	'What somebody whose assignment has ended still has in hand goes back to the grid; returns how many tickets.';
+
+create function ticket.release_due() returns integer
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+	s integer;
+	a grid.assignment;
+	n integer := 0;
+begin
+	for s in select g.id from grid.street g order by g.id loop
+		perform core.enter_system(s);
+		for a in select x.* from grid.assignment x where x.street_id = s and x.released_at is null
+			and x.to_on <= core.today() order by x.to_on limit 100 for update skip locked
+		loop
+			n := n + ticket.release(a);
+		end loop;
+	end loop;
+	return n;
+end
+$$;
+comment on function ticket.release_due() is
+	'Job: ticket.release() for assignments whose term is over; returns how many tickets.';
 
 create function grid.hand_over(id uuid, new_id uuid, to_account uuid) returns integer
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -424,8 +460,8 @@ declare
 	street constant integer := core.street();
 	old grid.assignment;
 begin
-	perform grid.end_assignment($1);
-	select a.* into old from grid.assignment a where a.street_id = street and a.id = $1;
+	old := grid.close_assignment($1);
+	update grid.assignment a set released_at = core.now() where a.street_id = street and a.id = $1;
 	if not exists (select from identity.account_role r join identity.account a on a.id = r.account_id
 			where r.account_id = $3 and r.street_id = street and a.disabled_at is null) then
 		perform core.fail(422, 'account_unknown', '/to_account');
@@ -441,7 +477,7 @@ begin
 end
 $$;
 comment on function grid.hand_over(uuid, uuid, uuid) is
-	'Ends an assignment today and gives grid and open work to another person of the street, whole or not at all; returns how many tickets. LN404, LN409 as grid.end_assignment, LN422 account_unknown, same_person, and what grid.appoint says.';
+	'Ends an assignment today and gives grid and open work to another person of the street, whole or not at all; returns how many tickets. LN404, LN409 as grid.close_assignment, LN422 account_unknown, same_person, and what grid.appoint says.';
 
 ---------------------------------------------------------------- grants
 grant select on identity.org, identity.org_view to linli_app;
@@ -452,3 +488,4 @@ grant execute on function identity.put_org(uuid, text, text, text, text, text, b
 	identity.end_staff_role(uuid), identity.bar_staff(uuid, boolean, text),
 	identity.reset_staff_password(uuid, text, text), identity.put_staff_post(uuid, uuid, text, integer, date),
 	grid.hand_over(uuid, uuid, uuid) to linli_app;
+grant execute on function ticket.release_due() to linli_job;

@@ -388,7 +388,8 @@ insert into people.retention_rule (code, months, basis) values
 	('consent', 36, 'PIPL 55–56: records of processing are kept for three years'),
 	('data_request', 36, 'PIPL 50: how a request was answered'),
 	('approval', 36, '未成年人网络保护条例 36: accesses to minors'' data'),
-	('moved_away', 24, '[J] a person without residence or ownership');
+	('moved_away', 24, '[J] a person without residence or ownership'),
+	('login_event', 12, '网络安全法 21: six months at least');
 
 ---------------------------------------------------------------- row-level security
 alter table people.household enable row level security;
@@ -444,14 +445,14 @@ as $$select r.sight from people.field_rule r where r.viewer = $1 and r.field = $
 comment on function people.sight(text, text) is 'plain, masked or none.';
 
 create function people.address_of(dwelling uuid) returns text
-language sql stable
+language sql stable security definer set search_path = pg_catalog, pg_temp set linli.role = 'system'
 as $$select c.name || b.name || coalesce(u.name, '') || d.number
 	from grid.dwelling d
 	join grid.building b on b.street_id = d.street_id and b.id = d.building_id
 	join grid.compound c on c.street_id = b.street_id and c.id = b.compound_id
 	left join grid.unit u on u.street_id = d.street_id and u.id = d.unit_id
 	where d.street_id = core.street() and d.id = $1$$;
-comment on function people.address_of(uuid) is '双福苑3栋2单元502; null when the dwelling is not the caller''s to see.';
+comment on function people.address_of(uuid) is '双福苑3栋2单元502, of somebody or a household the caller sees: residents see no dwelling but know where they live.';
 
 create function people.tags_of(person uuid, household uuid) returns json
 language sql stable
@@ -492,7 +493,7 @@ begin
 		and not people.approved(p.id);
 	s.dwelling_id := p.dwelling_id;
 	s.household_id := p.household_id;
-	s.grid_id := (select d.grid_id from grid.dwelling d where d.street_id = p.street_id and d.id = p.dwelling_id);
+	s.grid_id := (select g.id from grid.grid g where g.street_id = p.street_id and g.path = p.path);
 	s.updated_at := p.updated_at;
 	s.tags := '[]';
 	if s.withheld then
@@ -648,6 +649,18 @@ end
 $$;
 comment on function grid.follow_dwellings(uuid[], text) is
 	'Called with dwellings of one street that now stand under a path, as role system: people go along.';
+
+create or replace function grid.household_count(p_dwellings uuid[]) returns integer
+language plpgsql stable
+as $$
+begin
+	return (select coalesce(sum(greatest(1, (select count(*) from people.household h
+			where h.street_id = d.street_id and h.dwelling_id = d.id))), 0)
+		from grid.dwelling d where d.street_id = core.street() and d.id = any (p_dwellings) and d.use = 'residence');
+end
+$$;
+comment on function grid.household_count(uuid[]) is
+	'How many households live in dwellings: those recorded, one in a residence of which nothing is.';
 
 create function people.tell(p people.person, p_action text, p_data json default null) returns void
 language plpgsql
@@ -1281,6 +1294,9 @@ begin
 	elsif k.health and not (select r.edit from people.field_rule r
 		where r.viewer = people.viewer(place, '{}', null) and r.field = 'health') then
 		perform core.fail(403, 'field_not_allowed', '/code');
+	elsif k.health and not exists (select from people.consent c where c.street_id = core.street()
+		and c.person_id = p_person and c.purpose = 'health' and c.withdrawn_at is null) then
+		perform core.fail(403, 'consent_required', '/code');
 	end if;
 	if k.health then
 		insert into people.health_tag (street_id, id, code, person_id, path, accounts, reason, set_by, set_by_name)
@@ -1301,7 +1317,7 @@ exception when unique_violation then
 end
 $$;
 comment on function people.set_tag(uuid, uuid, uuid, text, text) is
-	'Marks a person or a household. LN404 not_found, LN403 field_not_allowed (health, by a lead), LN409 tag_set, LN422 tag_unknown, reason_required.';
+	'Marks a person or a household. LN404 not_found, LN403 field_not_allowed (health, by a lead), consent_required (health: PIPL 29), LN409 tag_set, LN422 tag_unknown, reason_required.';
 
 create function people.clear_tag(p_id uuid, p_reason text) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -1906,6 +1922,7 @@ declare
 	s integer;
 	r record;
 	n integer := 0;
+	m integer;
 begin
 	for s in select g.id from grid.street g order by g.id loop
 		perform core.enter_system(s);
@@ -1920,7 +1937,10 @@ begin
 		end loop;
 		n := n + people.grow_up(s) + people.keep_no_longer(s);
 	end loop;
-	return n;
+	delete from identity.event e where e.at < core.now() - (select make_interval(months => k.months)
+		from people.retention_rule k where k.code = 'login_event');
+	get diagnostics m = row_count;
+	return n + m;
 end
 $$;
 comment on function people.sweep() is

@@ -148,7 +148,7 @@ where c.id > case when :after::text is null
 order by c.id limit :limit::int + 1;
 
 -- name: approveClaim
-select identity.decide_claim(:id::uuid, 'approved', :grid_id::uuid, :reason::text);
+select identity.decide_claim(:id::uuid, 'approved', :grid_id::uuid, :reason::text, :person_id::uuid);
 select c.* from identity.claims(false, :id::uuid) c;
 
 -- name: rejectClaim

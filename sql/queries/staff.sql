@@ -67,3 +67,6 @@ select s.* from identity.staff(:id::uuid, null, 1, null, null) s;
 
 -- name: handOverAssignment
 select grid.hand_over(:id::uuid, :new_id::uuid, :to_account::uuid) as tickets;
+
+-- helper: jobReleaseDue
+select ticket.release_due();
