@@ -113,11 +113,11 @@ comment on table identity.event is
 	'class: key. Append-only: every sign-in and refusal, and what was done to logins, roles and second factors. Neither phone nor openid nor password in it.';
 alter table identity.event enable row level security;
 alter table identity.event force row level security;
-create policy functions on identity.event to linli_owner using (true);
-revoke update, truncate on identity.event from linli_owner;
+create policy functions on identity.event for select to linli_owner using (true);
+create policy log on identity.event for insert to linli_owner with check (true);
 -- Network logs stay for six months at least (网络安全法 21), whatever a rule says.
-create policy old on identity.event as restrictive for delete to linli_owner
-	using (at < core.now() - interval '6 months');
+create policy old on identity.event for delete to linli_owner using (at < core.now() - interval '6 months');
+revoke update, truncate on identity.event from linli_owner;
 
 create function identity.log(kind text, account uuid, ok boolean, address text, data json default null) returns void
 language plpgsql

@@ -155,7 +155,7 @@ select is_empty($$select name from routine where prosecdef and split_part(name, 
 	'identity.sms_session', 'identity.sms_try', 'identity.sms_unsent', 'identity.submit_claim',
 	'identity.sweep', 'identity.switch_session', 'identity.unbind_login', 'identity.wechat_begin',
 	'identity.wechat_session', 'identity.wechat_token', 'identity.wechat_token_put',
-	'people.accesses', 'people.accesses_of', 'people.act_request', 'people.add_owner', 'people.add_ward', 'people.attach_account',
+	'people.accesses', 'people.accesses_of', 'people.act_request', 'people.add_owner', 'people.add_ward', 'people.address_of', 'people.attach_account',
 	'people.clear_tag', 'people.copy', 'people.counts', 'people.create_person', 'people.decide_approval', 'people.drop_health',
 	'people.end_guardian', 'people.end_owner', 'people.file_request', 'people.read', 'people.give_consent', 'people.household_view',
 	'people.move', 'people.move_out', 'people.name_guardian', 'people.owners', 'people.put_household', 'people.refresh',
@@ -164,14 +164,14 @@ select is_empty($$select name from routine where prosecdef and split_part(name, 
 	'people.withdraw_consent',
 	'ticket.act', 'ticket.add_comment', 'ticket.add_photo',
 	'ticket.adopt', 'ticket.close_silent', 'ticket.contact', 'ticket.drop_photos', 'ticket.edit',
-	'ticket.hand_over', 'ticket.is_rare', 'ticket.match', 'ticket.restamp', 'ticket."similar"',
+	'ticket.hand_over', 'ticket.is_rare', 'ticket.match', 'ticket.release_due', 'ticket.restamp', 'ticket."similar"',
 	'ticket.similar_to', 'ticket.submit', 'ticket.tell_merged', 'ticket.transfer', 'ticket.unnamed_photos')$$,
 	'every SECURITY DEFINER function is on the list');
 -- Those that see more than their caller: each is here because its author
 -- thought about what it hands out.
 select is_empty($$select name, proconfig from routine
 	where exists (select from unnest(proconfig) s where s ~ '^linli')
-	and split_part(name, '(', 1) not in ('core.changed_streets', 'core.horizon', 'core.newest_event', 'grid.describe_moves', 'grid.execute_redraw', 'grid.move_dwellings', 'people.accesses_of', 'people.counts', 'people.drop_health', 'people.refresh', 'people.remove', 'people.restrict', 'people.secret_of', 'people.somebody',
+	and split_part(name, '(', 1) not in ('core.changed_streets', 'core.horizon', 'core.newest_event', 'grid.describe_moves', 'grid.execute_redraw', 'grid.move_dwellings', 'people.accesses_of', 'people.address_of', 'people.counts', 'people.drop_health', 'people.refresh', 'people.remove', 'people.restrict', 'people.secret_of', 'people.somebody',
 		'ticket.adopt', 'ticket.hand_over', 'ticket.is_rare',
 		'ticket.restamp', 'ticket.tell_merged')$$, 'no other function widens its context');
 select is_empty($$select name from routine where proowner = 'linli_matcher'::regrole

@@ -88,8 +88,8 @@ select pg_temp.enter('zz-community');
 select _etag as etag from grid.grid_view where id = pg_temp.u(113) \gset
 select lives_ok(format('select pg_temp.change(%L, %L, %L)', 'zz-community', pg_temp.u(113), :'etag'), 'the shown ETag fits');
 select is((select row(name, household_count, version) from grid.grid where id = pg_temp.u(113)), row('改'::text, 97, 2), 'and the grid is changed');
-select lives_ok($$select pg_temp.change('zz-street', pg_temp.u(1), '1', null, '510108011009')$$, 'the street changes communities');
-select throws_ok($$select pg_temp.change('zz-street', pg_temp.u(2), '1', null, '510108011009')$$, 'LN409', 'grid_code_taken', 'no code twice');
+select lives_ok($$select pg_temp.change('zz-street', pg_temp.u(1), '1', null, '999001000009')$$, 'the street changes communities');
+select throws_ok($$select pg_temp.change('zz-street', pg_temp.u(2), '1', null, '999001000009')$$, 'LN409', 'grid_code_taken', 'no code twice');
 select lives_ok($$select pg_temp.change('zz-community', pg_temp.u(11), '1', core.today())$$, 'a general grid is closed');
 select throws_ok($$select pg_temp.make('zz-community', pg_temp.u(11), 'micro')$$, 'LN409', 'grid_closed', 'and takes no more children');
 
