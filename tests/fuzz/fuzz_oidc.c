@@ -125,8 +125,8 @@ answer(const struct outbound_reply *reply)
 static void
 step(const char *line)
 {
-	static const int64_t times[] = { 1, OIDC_PAUSE_S, 60, 3600, 86399,
-					 86400 };
+	static const int64_t times[] = { 1, OIDC_PAUSE_S - 1, OIDC_PAUSE_S,
+					 3600, 86399, 86400 };
 	unsigned n = *line ? (unsigned char)line[1] % 6 : 0;
 	struct outbound_reply r = { .end = OUTBOUND_ANSWERED, .status = 200 };
 
