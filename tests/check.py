@@ -73,7 +73,8 @@ def fuzz(count, site):
 def sql(count, site):
     for source in sorted((tests / "sql").glob("*.sql")):
         name = site.cluster.fresh()
-        code, out = run(["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d",
+        # a row of several tests is a line of each
+        code, out = run(["psql", "-X", "-q", "-A", "-t", "-F", "\n", "-v", "ON_ERROR_STOP=1", "-d",
                          site.cluster.superuser(name), "-f", str(source)])
         site.cluster.drop(name)
         passed = len(re.findall(r"^ok \d", out, re.M))
