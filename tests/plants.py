@@ -316,3 +316,28 @@ def plant_clients(world):
             "name": f"zzclient{street}zz", "scopes": ["grids:read"]})["id"]
         made[street] = client, samples.act(world, by, "addClientSecret", {"id": client})["id"]
     return made
+
+
+# Where a hazard lies, who reported it, to which organisation it is put.
+HAZARDS = [("1/1/1/1/", "resident", None), ("1/1/1/2/", "lead_next", "merchant"), ("1/2/1/1/", "community2", "department"),
+           ("2/1/1/1/", "resident_far", None)]
+
+
+def plant_hazards(world):
+    """One in each place: (id, photo, mark, path, by, org)."""
+    made = []
+    for n, (path, by, org) in enumerate(HAZARDS):
+        picture, mark = samples.photo(world, by), f"zzhazard{n}zz"
+        ids = {"id": samples.act(world, by, "reportHazard", body={
+            "kind": "fire", "title": mark, "description": mark + "d", "grid_id": grid_id(path), "photo_ids": [picture]})["id"]}
+        if org:
+            staff = "community" if path.startswith("1/1/") else "community2"
+            samples.act(world, staff, "confirmHazard", ids, {"grade": "general"})
+            samples.act(world, staff, "issueHazardNotice", ids, {"org_id": samples.ORGS[org], "due_at": samples.later()})
+        made.append((ids["id"], picture, mark, path, by, org))
+    return made
+
+
+def sees_hazard(name, path, by, org):
+    role, street, paths = WHO[name]
+    return name == by or role == org and street == 1 or any(path.startswith(own) for own in paths)

@@ -2,6 +2,7 @@
 operation of the contract a call that must work."""
 
 import base64
+import datetime
 import json
 import struct
 import uuid
@@ -275,7 +276,7 @@ def photo_of_ticket(world, role):
 
 def upload(world, role):
     body, media = upload_body()
-    world.sql("delete from ticket.photo where ticket_id is null")  # the quota of the many tests
+    world.sql("delete from ticket.photo where subject is null")  # the quota of the many tests
     return {"data": body, "headers": {"Content-Type": media}}
 
 
@@ -417,7 +418,80 @@ def client_form(world, role):
                      "client_secret": made["client_secret"]}}
 
 
+# Hazards, put to the role's own organisation.
+
+def later(days=1):
+    return (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days)).isoformat()
+
+
+def hazard(world, state="found", org=None, grade="general"):
+    """The id of a new one in micro-grid A, brought to a state."""
+    org = org or ORGS["merchant"]
+    party = "department" if org == ORGS["department"] else "merchant"
+    ids = {"id": act(world, "lead", "reportHazard")["id"]}
+    steps = {
+        "confirmed": [("lead", "confirmHazard", {"grade": grade})],
+        "notice_issued": [("lead", "issueHazardNotice", {"org_id": org, "due_at": later()})],
+        "rectifying": [(party, "startHazard", None)],
+        "submitted_for_recheck": [(party, "submitHazard", {"note": "已整改", "photo_ids": None})],
+        "verified": [("lead", "verifyHazard", {})],
+    }
+    for reached, acts in steps.items() if state != "found" else []:
+        for person, operation, body in acts:
+            if operation == "submitHazard":
+                body = {**body, "photo_ids": [photo(world, person)]}
+            act(world, person, operation, ids, body)
+        if reached == state:
+            break
+    return ids["id"]
+
+
+def hazard_in(state, **fields):
+    return lambda world, role: {"ids": {"id": hazard(world, state, ORGS.get(role), **fields)}}
+
+
+def hazard_escalated(world, role):
+    return hazard_in("confirmed", grade="immediate")(world, role)
+
+
+def hazard_to_order(world, role):
+    if role in ("grid_lead", "community"):
+        return hazard_in("confirmed")(world, role)
+    need = hazard_escalated(world, role)
+    act(world, "street", "assignHazard", need["ids"])
+    return need
+
+
+def hazard_rectified(world, role):
+    return {**hazard_in("rectifying")(world, role), "body": {"note": "已更换", "photo_ids": [photo(world, PERSON[role])]}}
+
+
+def hazard_at_business(world, role):
+    ids = {"id": hazard(world)}
+    act(world, "lead", "confirmHazard", ids, {"grade": "general", "at_business": True})
+    return {"ids": ids}
+
+
+def hazard_shown(world, role):
+    """One that the role sees, with a photo."""
+    by = "resident" if role == "resident" else "lead"
+    picture = photo(world, by)
+    ids = {"id": act(world, by, "reportHazard", body={
+        **world.spec.by_id["reportHazard"].example, "photo_ids": [picture]})["id"]}
+    if role in ORGS:
+        act(world, "lead", "confirmHazard", ids, {"grade": "general"})
+        act(world, "lead", "issueHazardNotice", ids, {"org_id": ORGS[role], "due_at": later()})
+    return {"ids": {**ids, "photo_id": picture}}
+
+
 NEEDS = {
+    "getHazard": hazard_shown, "listHazardEvents": hazard_shown, "listHazardPhotos": hazard_shown,
+    "downloadHazardPhoto": hazard_shown, "issueHazardNotice": hazard_to_order, "assignHazard": hazard_escalated,
+    "submitHazard": hazard_rectified, "reportHazardToAuthority": hazard_at_business,
+    "confirmHazard": hazard_in("found"), "dismissHazard": hazard_in("found"), "regradeHazard": hazard_in("confirmed"),
+    "startHazard": hazard_in("notice_issued"), "verifyHazard": hazard_in("submitted_for_recheck"),
+    "failHazard": hazard_in("submitted_for_recheck"), "closeHazard": hazard_in("verified"),
+    "createHazardFromTicket": in_state("accepted"),
     "issueToken": client_form,
     "createOidcSession": lambda world, role: {"body": {"id_token": world.issuer.known_to(world).token(groups=["wnc-street"])}},
     "getClient": own_client,

@@ -366,7 +366,7 @@ class Upload(Kind):
     method, path, status = "POST", "/v1/photos", 201
 
     def renew(self):
-        self.world.sql("delete from ticket.photo where ticket_id is null")
+        self.world.sql("delete from ticket.photo where subject is null")
         self.body, self.media = samples.upload_body(samples.png(16, 16, os.urandom(3)))
 
     def headers(self):

@@ -361,7 +361,7 @@ def test_bytes_of_dropped_photos_go(world):
         os.utime(file, (0, 0))
     world.set_clock("25 hours")
     harness.wait_for(lambda: len(blobs(world)) == 2, "the job to delete the bytes nobody used")
-    assert world.sql("select count(*) from ticket.photo where ticket_id is null")[0][0] == 0
+    assert world.sql("select count(*) from ticket.photo where subject is null")[0][0] == 0
     names = {f.parent.name + f.name for f in blobs(world)}
     assert names == set(world.sql("select hash, thumb_hash from ticket.photo")[0])
     assert kept

@@ -34,6 +34,9 @@ REQUIRED = {"listSimilarTickets": {"category": "oil_smoke"}, "listBoundaries": {
 # Who sees anything by place.
 INSIDE = [name for name in PEOPLE if WHO[name][0] not in ("visitor", "department", "merchant", "client")]
 
+# What a department or partner reads of what is put to it.
+PUT_TO_ORGS = {"listHazards", "getHazard", "listHazardEvents", "listHazardPhotos", "downloadHazardPhoto"}
+
 everybody = pytest.mark.parametrize("name", PEOPLE)
 everybody_inside = pytest.mark.parametrize("name", INSIDE)
 
@@ -50,6 +53,7 @@ def planted(shared):
     shared.clients = plant_module.plant_clients(shared)
     shared.redraws = plant_module.plant_redraws(shared)
     shared.people = plant_module.plant_people(shared)
+    shared.hazards = plant_module.plant_hazards(shared)
     shared.claims, shared.login = plant_module.plant_claims(shared), plant_module.plant_login(shared)
     shared.settle()
     return shared
@@ -127,6 +131,9 @@ class Reader:
                         if "photo_id" in op.template or (photo, size) == (p.photo, "full"):
                             query = {"size": size} if "photo_id" in op.template else {}
                             self.get(op, op.template.format(id=p.id, photo_id=photo), **query)
+        elif "/hazards/" in op.template:
+            for hazard, photo, *_ in self.world.hazards:
+                self.get(op, op.template.format(id=hazard, photo_id=photo))
         elif "/grids/" in op.template:
             for path in GRIDS:
                 self.get(op, op.template.format(id=grid_id(path)), **REQUIRED.get(op.id, {}))
@@ -228,6 +235,8 @@ def test_no_marker_out_of_scope_in_any_reply(readers, planted, name):
     hidden += [word for path, (_, dwelling, mark) in planted.houses.items()
                if not sees_house(name, path) and not sees_person(name, path) for word in (dwelling, mark)]
     hidden += [f"zzclient{street}zz" for street in (1, 2) if WHO[name][:2] != ("street", street)]
+    hidden += [word for hazard, photo, mark, *whose in planted.hazards if not plant_module.sees_hazard(name, *whose)
+               for word in (hazard, photo, mark)]
     hidden += [i for those in (planted.redraws, planted.areas) for path, i in those.items()
                if not sees_redraw(name, path)]
     hidden += person_marks(planted, name)[1]
@@ -248,8 +257,10 @@ def test_every_marker_in_scope_is_found(readers, planted, name):
     visible += [mark for path, (_, _, mark) in planted.houses.items() if sees_house(name, path) or sees_person(name, path)]
     visible += person_marks(planted, name)[0]
     visible += [ids["persons"] for path, ids in planted.people.items() if sees_person(name, path)]
+    visible += [word for hazard, photo, mark, *whose in planted.hazards if plant_module.sees_hazard(name, *whose)
+                for word in (hazard, photo, mark, mark + "d")]
     assert [m for m in visible if m not in everything] == []
-    assert visible or name in ("lead_ended", "visitor", "department", "merchant", "program")
+    assert visible or name in ("lead_ended", "visitor", "program")
 
 
 def test_the_rules_of_fields_are_those_written_by_hand(planted):
@@ -341,11 +352,11 @@ def test_staff_are_listed_for_who_administers_them(planted, name):
 
 @pytest.mark.parametrize("name", ["department", "merchant", "program"])
 def test_who_acts_for_an_organisation_sees_the_tree_and_no_more(readers, planted, name):
-    """security 2, 5: own account, grids and categories; no other operation."""
+    """security 2, 5: own account, grids, categories and what is put to it; no other operation."""
     called = {where.split()[0] for where, _ in readers[name].text}
     own = {op.id for op in GETS if "/me" in op.template}
     assert called - own == {"listGrids", "getGrid", "listCategories"} | ({"listMyClaims", "listStreets", "listJoinableGrids"} - own
-                                                                         if name != "program" else set())
+                                                                         | PUT_TO_ORGS if name != "program" else set())
     me = getattr(planted, name).get("/v1/me").json()
     assert (me["role"], me["scopes"], me["street_id"]) == (WHO[name][0], [], 1)
     assert me["org_name"] == {"department": "综合执法队", "merchant": "双福路粮油店", "program": None}[name]
@@ -378,6 +389,8 @@ def hidden_ids(world, op, name):
     role, street, paths = WHO[name]
     if "/tickets/" in op.template:
         return [p.id for p in world.plants if not p.seen_by(name)]
+    if "/hazards/" in op.template:
+        return [hazard for hazard, _, _, *whose in world.hazards if not plant_module.sees_hazard(name, *whose)]
     if "/claims/" in op.template:
         return [i for i, path, _ in world.claims
                 if op.id == "withdrawClaim" or not any(path.startswith(own) for own in paths)]
@@ -459,6 +472,7 @@ def state(world):
         " (select count(*) from core.event), (select json_agg((id, version) order by id) from grid.grid)::text,"
         " (select json_agg((id, to_on) order by id) from grid.assignment)::text,"
         " (select json_agg((id, version) order by id) from grid.grid_group)::text,"
+        " (select json_agg((id, version) order by id) from field.hazard)::text,"
         " (select json_agg((id, state) order by id) from grid.redraw)::text,"
         " (select json_agg((id, version) order by id) from grid.building)::text,"
         " (select json_agg((id, version) order by id) from grid.dwelling)::text,"
@@ -481,7 +495,7 @@ def test_hidden_ids_are_404_byte_for_byte(planted, op):
         unknown = op.template.format(id=uuid.uuid4(), photo_id=uuid.uuid4())
         reference = ask(planted, name, op, unknown)
         assert reference[0] == 404 and json.loads(reference[2])["code"] == "not_found"
-        photos = {p.id: p.photo for p in planted.plants}
+        photos = {**{p.id: p.photo for p in planted.plants}, **{h: photo for h, photo, *_ in planted.hazards}}
         for hidden in hidden_ids(planted, op, name):
             target = op.template.format(id=hidden, photo_id=photos.get(hidden))
             assert ask(planted, name, op, target) == reference, f"{name} {op.method} {target}"
@@ -536,6 +550,13 @@ def test_hidden_ids_in_bodies_are_unknown_ids(planted):
         same(planted, "community", "createGrid", {}, grid, "parent_id", grid_id(hidden))
     same(planted, "street", "createGrid", {}, grid, "parent_id", grid_id("2/1/1/"))
     same(planted, "street", "createGrid", {}, grid, "compound_id", "01900000-0000-8002-8000-200000000001")
+    same(planted, "community", "issueHazardNotice", {"id": samples.hazard(planted, "confirmed")},
+         {"due_at": samples.later()}, "org_id", "01900000-0000-8002-8000-600000000001")
+    found = {"kind": "fire", "title": "xx", "description": "xx"}
+    same(planted, "resident", "reportHazard", {}, found, "grid_id", grid_id("2/1/1/1/"))
+    same(planted, "lead", "reportHazard", {}, found, "grid_id", grid_id("1/1/1/2/"))
+    same(planted, "community", "reportHazard", {}, found, "grid_id", grid_id("1/2/1/1/"))
+    same(planted, "resident", "reportHazard", {}, {**found, "grid_id": grid_id("1/1/1/1/")}, "photo_ids", photo)
     group = {"name": "x"}
     ours = grid_id("1/1/1/1/")
     op = SPEC.by_id["createGridGroup"]
@@ -552,6 +573,7 @@ def test_hidden_ids_in_bodies_are_unknown_ids(planted):
     ("compound_id", "/v1/grids", "01900000-0000-8002-8000-200000000001"), ("under", "/v1/compounds", grid_id("2/1/")),
     ("under", "/v1/boundaries?crs=wgs84", grid_id("2/1/")),
     ("under", "/v1/grid-groups", grid_id("2/1/")), ("grid_id", "/v1/grid-groups", grid_id("2/1/1/1/")),
+    ("under", "/v1/hazards", grid_id("2/1/")), ("org_id", "/v1/hazards", "01900000-0000-8002-8000-600000000001"),
     ("under", "/v1/tickets", grid_id("2/1/")), ("under", "/v1/tickets/summary", grid_id("2/1/"))])
 def test_hidden_ids_in_queries_are_unknown_ids(planted, field, path, hidden):
     """security 1"""

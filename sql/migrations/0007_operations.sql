@@ -12,7 +12,7 @@ begin
 	for s in select x.id from grid.street x loop
 		perform core.enter_system(s);
 		select count(*), min(f.created_at) + interval '24 hours' into n, oldest from ticket.photo f
-			where f.street_id = s and f.ticket_id is null;
+			where f.street_id = s and f.subject is null;
 		sums[1] := sums[1] + n;
 		late[1] := greatest(late[1], extract(epoch from core.now() - oldest));
 		select count(*), min(t.replied_at) + ticket.silence() into n, oldest from ticket.ticket t

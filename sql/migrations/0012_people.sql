@@ -1458,6 +1458,7 @@ declare
 begin
 	if p.account_id is not null then
 		perform people.forget_tickets(p.account_id, p.name, alias);
+		perform field.forget(p.account_id, p.name, alias);
 		perform people.forget_account(p.account_id, p.name, alias);
 	end if;
 	delete from core.idempotency i where i.street_id = p.street_id
@@ -1517,7 +1518,7 @@ begin
 	update core.event e set data = core.mask_text(replace(e.data::text, p_name, p_alias))::json
 	where e.street_id = street and e.subject_id = any (said) and e.data is not null;
 	-- The job that drops what nobody attached takes rows and files.
-	update ticket.photo f set ticket_id = null, comment_id = null, path = null, stage = null, attached_at = null,
+	update ticket.photo f set subject = null, subject_id = null, orgs = null, comment_id = null, path = null, stage = null, attached_at = null,
 		is_public = false, created_at = core.now() - interval '2 days'
 	where f.street_id = street and (f.uploader_id = p_account or f.ticket_id = any (mine));
 end

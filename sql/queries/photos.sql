@@ -5,7 +5,7 @@
 -- helper: uploadRoom
 select core.must((select count(*) from ticket.photo f
 	where f.street_id = core.street() and f.uploader_id = core.actor()
-		and f.ticket_id is null) < ticket.photo_quota(), 409, 'photo_quota');
+		and f.subject is null) < ticket.photo_quota(), 409, 'photo_quota');
 
 -- Hook binds: photo_hash, thumb_hash, width, height, bytes, when the picture
 -- is re-encoded and stored.
