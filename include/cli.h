@@ -12,6 +12,7 @@ int cmd_check(int argc, char **argv);
 int cmd_token(int argc, char **argv);
 int cmd_keys(int argc, char **argv);
 int cmd_user(int argc, char **argv);
+int cmd_issuer(int argc, char **argv);
 int cmd_regions(int argc, char **argv);
 int cmd_calendar(int argc, char **argv);
 int cmd_audit(int argc, char **argv);

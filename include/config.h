@@ -34,6 +34,7 @@ struct config {
 	char *wechat_url;
 	char *wechat_app_id;    /* "" = no WeChat */
 	long street_totp;       /* 0 or 1 */
+	long issuer_private;    /* 0 or 1 */
 	long actor_per_minute; /* limit.h; 0 = no limit */
 	long actor_burst;
 	long address_per_minute;

@@ -103,6 +103,9 @@ static const struct setting settings[] = {
 	  "the mini-program's appid; empty = no sign-in by WeChat"),
 	N(street_totp, 0, 0, 1, true,
 	  "1: who acts for a street signs in with a one-time password too"),
+	N(issuer_private, 0, 0, 1, true,
+	  "1: keys of outside issuers may come over http or from our own "
+	  "network"),
 	N(actor_per_minute, 600, 0, 60000000, true,
 	  "requests a minute of one account; 0 = no limit"),
 	N(actor_burst, 120, 1, 100000, true, "of them at once"),

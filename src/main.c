@@ -38,6 +38,8 @@ static const struct command {
 	  "make, rotate or list the signing keys" },
 	{ "user", cmd_user, "add|grant|disable|password …",
 	  "make accounts and change what they may" },
+	{ "issuer", cmd_issuer, "add|map|unmap|list|remove …",
+	  "say whose people may sign in, and as what" },
 	{ "regions", cmd_regions, "load FILE [--on DATE]",
 	  "load division codes from a CSV file" },
 	{ "calendar", cmd_calendar, "load FILE",

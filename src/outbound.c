@@ -7,7 +7,9 @@
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "address.h"
 #include "arena.h"
 #include "config.h"
 #include "metrics.h"
@@ -199,6 +201,26 @@ take_body(char *bytes, size_t size, size_t n, void *arg)
 	return n;
 }
 
+/* The very address that is about to be connected to, whatever the name said
+ * before. */
+static curl_socket_t
+open_public(void *unused, curlsocktype purpose, struct curl_sockaddr *a)
+{
+	(void)unused, (void)purpose;
+	if (!address_is_public(&a->addr))
+		return CURL_SOCKET_BAD;
+	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
+/* Where issuers keep their keys is for them to say; where WeChat and the SMS
+ * gateway are, our own settings say. */
+static void
+stay_outside(CURL *e)
+{
+	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "https");
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, open_public);
+}
+
 static void
 set_up(struct call *c, const struct outbound_call *asked)
 {
@@ -224,6 +246,8 @@ set_up(struct call *c, const struct outbound_call *asked)
 	curl_easy_setopt(e, CURLOPT_PROXY, "");
 	if (asked->body)
 		curl_easy_setopt(e, CURLOPT_COPYPOSTFIELDS, asked->body);
+	if (asked->service == OUTBOUND_OIDC && !config.issuer_private)
+		stay_outside(e);
 }
 
 static struct call *

@@ -127,7 +127,7 @@ class Settings:
         self.values = {
             "listen": "127.0.0.1:0", "workers": 2, "keys_dir": str(keys),
             "data_dir": str(data), "log_level": "info", "job_interval_ms": 200,
-            "sms_url": f"file:{folder}/sms", "sms_per_hour": 0,
+            "sms_url": f"file:{folder}/sms", "sms_per_hour": 0, "issuer_private": 1,
             "actor_per_minute": 0, "address_per_minute": 0, "login_per_minute": 0,
             "database": cluster.conninfo(database, "linli_app"),
             "database_owner": cluster.conninfo(database, "linli_owner"),

@@ -12,7 +12,7 @@ import pytest
 import harness
 import raw
 
-COMMANDS = ("serve", "migrate", "check", "token", "keys", "user", "regions", "calendar", "audit", "version")
+COMMANDS = ("serve", "migrate", "check", "token", "keys", "user", "issuer", "regions", "calendar", "audit", "version")
 
 
 class Program:

@@ -2,6 +2,7 @@
 away, or change its keys."""
 
 import concurrent.futures
+import signal
 import time
 
 import jwt
@@ -12,6 +13,7 @@ import fakes.issuer
 import harness
 import phones
 from conftest import World
+from test_outbound import certify
 
 PAUSE = 0.5  # instead of OIDC_PAUSE_S
 
@@ -97,6 +99,80 @@ def test_no_token_but_the_issuers_is_taken(outside):
         refused(ask(outside, bad), 401, "token_malformed")
     assert sign_in(outside, issuer.token(**group, aud=["linli-app", "other"], azp="linli-app")).get("/v1/me").status_code == 200
     assert outside.sql("select count(*) from identity.login where kind = 'oidc'") == [(1,)]
+
+
+def test_acting_for_a_street_takes_a_second_factor_there_too(outside):
+    """Where street_totp says so: by amr (RFC 8176), or by the acr that is known to mean it."""
+    outside.settings.values["street_totp"] = 1
+    outside.settings.write()
+    outside.server.process.send_signal(signal.SIGHUP)
+    harness.wait_for(lambda: outside.server.lines("reloaded"), "the worker to reload")
+    street = lambda **more: outside.issuer.token(groups=["wnc-street"], unit="hongqiao", **more)  # noqa: E731
+    for weak in ({}, {"amr": ["pwd"]}, {"amr": "mfa"}, {"acr": "gold"}):
+        refused(ask(outside, street(**weak)), 403, "second_factor_missing")
+    community = sign_in(outside, street(), role="community")
+    refused(community.post("/v1/sessions/switch", {"role": "street"}), 403, "totp_not_enrolled")
+    assert sign_in(outside, street(amr=["pwd", "otp"])).get("/v1/me").json()["role"] == "street"
+    issuer(outside, "add", "--issuer", outside.issuer.name, "--audience", "linli-app", "--keys", outside.issuer.url + "/keys",
+           "--label", "市统一身份", "--acr", "gold")
+    refused(ask(outside, street(amr=["mfa"], acr="silver")), 403, "second_factor_missing")
+    assert sign_in(outside, street(acr="gold")).get("/v1/me").json()["role"] == "street"
+
+
+def issuer(world, *args):
+    return harness.run_linlid(world.settings, "issuer", *args)
+
+
+def test_an_issuer_is_entered_and_taken_out_by_command(outside):
+    name, group = outside.issuer.name, {"groups": ["wnc-street"]}
+    session = sign_in(outside)
+    assert [line.split("\t")[5] for line in issuer(outside, "list").splitlines()] == [
+        "groups=wnc-law → department 1/ 01900000-0000-8001-8000-600000000001", "groups=wnc-street → street 1/",
+        "unit=hongqiao → community 1/2/"]
+    of_street = ("--issuer", name, "--claim", "groups", "--value", "wnc-street", "--role", "street", "--street", "1")
+    assert issuer(outside, "unmap", *of_street) == ""
+    refused(ask(outside, outside.issuer.token(**group)), 403, "role_not_granted")
+    refused(session.get("/v1/me"), 401, "session_revoked")
+    issuer(outside, "map", *of_street)
+    session = sign_in(outside)
+    assert issuer(outside, "remove", "--issuer", name) == "" and "\toff\t" in issuer(outside, "list")
+    refused(session.get("/v1/me"), 401, "session_revoked")
+    refused(ask(outside), 401, "token_invalid")
+    for args, says in ((("remove", "--issuer", "x"), "issuer_unknown"), (("unmap", *of_street[:-1], "2"), "claim_unmapped"),
+                       (("map", *of_street, "--path", "1/99/"), "grid_not_found"), (("map", "--issuer", "x", *of_street[2:]), "issuer_unknown"),
+                       (("map", *of_street, "--org", "01900000-0000-8002-8000-600000000001"), "org_not_found"),
+                       (("add", "--issuer", name), "usage"), (("list", "--issuer", name), "usage"), (("map", *of_street[:-1], "x"), "usage"),
+                       (("map", *of_street[:-3], "king", "--street", "1"), "usage"), ((), "usage"), (("add", "more"), "usage"),
+                       (("add", "--issuer", name, "--audience", "a", "--keys", "ftp://x/", "--label", "x"), "not allowed"),
+                       (("add", "--issuer", name, "--audience", "a", "--keys", "https://a@b/", "--label", "x"), "not allowed")):
+        with pytest.raises(RuntimeError, match=says):
+            issuer(outside, *args)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "2130706433", "0x7f.1", "0177.0.0.1", "[::ffff:127.0.0.1]"])
+def test_keys_are_not_fetched_from_our_own_network(site, spec, tmp_path, host):
+    """security 31: only by https, and from no address of ours, however it is written."""
+    ours = certify(tmp_path / "ca", "localhost")
+    fake = fakes.issuer.Issuer(ours)
+    world = World(site, spec, tmp_path, workers=1, outbound_ca_file=ours[0], issuer_private=0)
+    try:
+        world.issuer = fake.known_to(world)
+        port = fake.httpd.server_port
+        for url in (f"https://{host}:{port}/keys", f"http://{host}:{port}/keys"):
+            world.sql("set role linli_owner; select identity.put_issuer(%s, 'linli-app', %s, 'x')", fake.name, url)
+            refused(ask(world), 503, "issuer_unavailable")
+        assert fake.asked == []
+        with pytest.raises(RuntimeError, match="https://"):
+            issuer(world, "add", "--issuer", "x", "--audience", "x", "--keys", f"http://{host}/", "--label", "x")
+        if host == "localhost":  # who the certificate names: with leave it is asked
+            world.settings.values["issuer_private"] = 1
+            world.settings.write()
+            world.server.process.send_signal(signal.SIGHUP)
+            fake.known_to(world)
+            harness.wait_for(lambda: ask(world).status_code == 201, "it to be asked")
+    finally:
+        world.close()
+        fake.stop()
 
 
 def test_new_keys_are_fetched_when_a_token_names_one(outside):

@@ -4,13 +4,14 @@
 create table identity.issuer (
 	issuer text collate "C" primary key,
 	audience text not null,
-	jwks_url text not null check (jwks_url ~ '^https?://'),
+	jwks_url text not null check (jwks_url ~ '^https?://[^/@?#]+(/|$)'),
 	label text not null,
+	acr text,
 	created_at timestamptz not null default core.now(),
 	disabled_at timestamptz
 );
 comment on table identity.issuer is
-	'class: key. iss and aud of tokens we take, and where the keys they are signed with are; label is how people call it.';
+	'class: key. iss and aud of tokens we take, and where the keys they are signed with are; label is how people call it, acr what its tokens say after a second factor (null: amr tells).';
 alter table identity.issuer enable row level security;
 alter table identity.issuer force row level security;
 create policy functions on identity.issuer to linli_owner using (true);
@@ -41,31 +42,82 @@ alter table identity.issued_role enable row level security;
 alter table identity.issued_role force row level security;
 create policy functions on identity.issued_role to linli_owner using (true);
 
-create function identity.put_issuer(issuer text, audience text, jwks_url text, label text) returns void
+create function identity.put_issuer(issuer text, audience text, jwks_url text, label text, acr text default null) returns void
 language sql
 as $$
-	insert into identity.issuer as i (issuer, audience, jwks_url, label) values ($1, $2, $3, $4)
+	insert into identity.issuer as i (issuer, audience, jwks_url, label, acr) values ($1, $2, $3, $4, $5)
 	on conflict on constraint issuer_pkey do update set audience = excluded.audience,
-		jwks_url = excluded.jwks_url, label = excluded.label, disabled_at = null
+		jwks_url = excluded.jwks_url, label = excluded.label, acr = excluded.acr, disabled_at = null
 $$;
-comment on function identity.put_issuer(text, text, text, text) is 'An issuer, new or changed. For linli_owner.';
+comment on function identity.put_issuer(text, text, text, text, text) is 'An issuer, new or changed. For linli_owner.';
+
+create function identity.end_issuer(issuer text) returns void
+language plpgsql
+as $$
+begin
+	update identity.issuer i set disabled_at = coalesce(i.disabled_at, core.now()) where i.issuer = $1;
+	if not found then
+		perform core.fail(422, 'issuer_unknown', '/issuer');
+	end if;
+	perform identity.close_role(x.id) from identity.account_role x join identity.issued_role r on r.role_id = x.id
+	where r.issuer = $1 and (x.to_on is null or x.to_on > core.today());
+end
+$$;
+comment on function identity.end_issuer(text) is
+	'Its people sign in no more, and the roles it gave end with their sessions. LN422 issuer_unknown. For linli_owner.';
+
+create function identity.list_issuers() returns table (issuer text, audience text, jwks_url text, label text, state text, gives text)
+language sql stable
+as $$
+	select i.issuer, i.audience, i.jwks_url, i.label, case when i.disabled_at is null then 'on' else 'off' end,
+		r.claim || '=' || r.value || ' → ' || r.role || ' ' || r.path || coalesce(' ' || r.org_id, '')
+	from identity.issuer i left join identity.issuer_role r on r.issuer = i.issuer
+	order by i.issuer, r.claim, r.value, r.path
+$$;
+comment on function identity.list_issuers() is 'Issuers, a line for each claim that gives a role. For linli_owner.';
 
 create function identity.map_claim(issuer text, claim text, value text, role text, street integer, path text, org uuid) returns void
-language sql
+language plpgsql
 as $$
+declare
+	place constant text := coalesce($6, $5 || '/');
+begin
+	perform core.enter_system($5);
+	if not exists (select from identity.issuer i where i.issuer = $1) then
+		perform core.fail(422, 'issuer_unknown', '/issuer');
+	elsif not exists (select from grid.grid g where g.street_id = $5 and g.path = place) then
+		perform core.fail(422, 'grid_not_found', '/path');
+	elsif $7 is not null and not exists (select from identity.org o where o.street_id = $5 and o.id = $7) then
+		perform core.fail(422, 'org_not_found', '/org');
+	end if;
 	insert into identity.issuer_role (issuer, claim, value, role, street_id, path, org_id)
-	values ($1, $2, $3, $4, $5, $6, $7) on conflict on constraint issuer_role_pkey do update set org_id = excluded.org_id
+	values ($1, $2, $3, $4, $5, place, $7) on conflict on constraint issuer_role_pkey do update set org_id = excluded.org_id;
+end
 $$;
 comment on function identity.map_claim(text, text, text, text, integer, text, uuid) is
-	'What a claim of an issuer gives. For linli_owner.';
+	'What a claim of an issuer gives; path null = the whole street. LN422 issuer_unknown, grid_not_found, org_not_found. For linli_owner.';
 
-create function identity.find_issuer(issuer text) returns table (jwks_url text, audience text, claims json)
+create function identity.unmap_claim(issuer text, claim text, value text, role text, street integer, path text) returns void
+language plpgsql
+as $$
+begin
+	delete from identity.issuer_role r where r.issuer = $1 and r.claim = $2 and r.value = $3 and r.role = $4
+		and r.street_id = $5 and r.path = coalesce($6, $5 || '/');
+	if not found then
+		perform core.fail(422, 'claim_unmapped', '/claim');
+	end if;
+end
+$$;
+comment on function identity.unmap_claim(text, text, text, text, integer, text) is
+	'It gives that no longer: who has it keeps it until the next sign-in. LN422 claim_unmapped. For linli_owner.';
+
+create function identity.find_issuer(issuer text) returns table (jwks_url text, audience text, acr text, claims json)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
-	select i.jwks_url, i.audience, (select coalesce(json_agg(distinct r.claim), '[]')
+	select i.jwks_url, i.audience, i.acr, (select coalesce(json_agg(distinct r.claim), '[]')
 		from identity.issuer_role r where r.issuer = i.issuer)
-	into find_issuer.jwks_url, find_issuer.audience, find_issuer.claims
+	into find_issuer.jwks_url, find_issuer.audience, find_issuer.acr, find_issuer.claims
 	from identity.issuer i where i.issuer = $1 and i.disabled_at is null;
 	return next;
 end
@@ -108,7 +160,7 @@ comment on function identity.take_roles(uuid, text, jsonb) is
 	'Gives an account what its issuer says today, takes away what it said before; returns how many roles it says.';
 
 create function identity.oidc_session(issuer text, subject_index text, subject text, name text, claims jsonb,
-	wanted_role text, wanted_street integer, session uuid, refresh_hash text, seconds integer, address text)
+	wanted_role text, wanted_street integer, second boolean, street_totp boolean, session uuid, refresh_hash text, seconds integer, address text)
 returns table (verdict text, session_id uuid, account_id uuid, name_ text, role text, street_id integer, epoch integer, expires_at timestamptz)
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -120,21 +172,28 @@ begin
 		(select i.label from identity.issuer i where i.issuer = $1), $4);
 	if identity.take_roles(account, $1, $5) = 0 then
 		verdict := 'none';
-		perform identity.log('login', account, false, $11, '{"how": "oidc", "why": "role_not_granted"}');
+		perform identity.log('login', account, false, address, '{"how": "oidc", "why": "role_not_granted"}');
+		return next;
+		return;
+	elsif street_totp and not second
+		and exists (select from identity.pick_role(account, wanted_role, wanted_street) p where p.role = 'street') then
+		verdict := 'weak';
+		perform identity.log('login', account, false, address, '{"how": "oidc", "why": "second_factor_missing"}');
 		return next;
 		return;
 	end if;
-	-- The issuer has asked for what it wants to be sure of: no code of ours.
-	select s.* into started from identity.start_session($8, account, $6, $7, $10, $11) s;
-	insert into identity.refresh_token (hash, session_id, expires_at) values ($9, started.session_id, started.expires_at);
-	perform identity.log('login', account, true, $11, json_build_object('how', 'oidc', 'issuer', $1,
+	-- No code of ours: a second factor is the issuer's to ask for.
+	select s.* into started from identity.start_session(session, account, wanted_role, wanted_street, seconds, address,
+		null, second, street_totp) s;
+	insert into identity.refresh_token (hash, session_id, expires_at) values (refresh_hash, started.session_id, started.expires_at);
+	perform identity.log('login', account, true, address, json_build_object('how', 'oidc', 'issuer', $1,
 		'session', started.session_id, 'role', started.role, 'street_id', started.street_id));
 	return query select 'ok', started.session_id, started.account_id, started.name, started.role,
 		started.street_id, started.epoch, started.expires_at;
 end
 $$;
-comment on function identity.oidc_session(text, text, text, text, jsonb, text, integer, uuid, text, integer, text) is
-	'After the token was verified: account (new the first time), roles as the issuer says, session. One row (commit it): verdict ok, or none when it says no role. Errors as start_session.';
+comment on function identity.oidc_session(text, text, text, text, jsonb, text, integer, boolean, boolean, uuid, text, integer, text) is
+	'After the token was verified: account (new the first time), roles as the issuer says, session. One row (commit it): verdict ok, none when it says no role, or weak when a second factor is due and it does not tell of one. Errors as start_session.';
 
 grant execute on function identity.find_issuer(text),
-	identity.oidc_session(text, text, text, text, jsonb, text, integer, uuid, text, integer, text) to linli_app;
+	identity.oidc_session(text, text, text, text, jsonb, text, integer, boolean, boolean, uuid, text, integer, text) to linli_app;

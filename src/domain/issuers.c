@@ -15,7 +15,7 @@
 #define AGE_MAX 600
 
 struct oidc {
-	const char *token, *issuer, *audience;
+	const char *token, *issuer, *audience, *acr;
 	json_t *names; /* of the claims that roles hang on */
 };
 
@@ -78,6 +78,24 @@ name_of(const json_t *payload)
 		       : "外部用户";
 }
 
+/* Did the issuer ask for more than a password? By the acr it is known to say
+ * then, else by amr (RFC 8176). */
+static bool
+is_strong(const struct oidc *o, const json_t *payload)
+{
+	static const char *const methods[] = { "mfa", "otp", "hwk", "sc" };
+	const json_t *amr = json_object_get(payload, "amr"), *one;
+	size_t i;
+
+	if (o->acr)
+		return same(json_object_get(payload, "acr"), o->acr);
+	json_array_foreach(amr, i, one)
+		for (size_t j = 0; j < sizeof(methods) / sizeof(*methods); j++)
+			if (same(one, methods[j]))
+				return true;
+	return false;
+}
+
 static void
 bind_person(struct request *rq, const struct oidc *o, const json_t *payload)
 {
@@ -100,6 +118,7 @@ bind_person(struct request *rq, const struct oidc *o, const json_t *payload)
 	request_bind(rq, "subject", seal(rq->arena, who, "oidc_subject"));
 	request_bind(rq, "name", name_of(payload));
 	request_bind(rq, "claims", text);
+	request_bind(rq, "second", is_strong(o, payload) ? "true" : "false");
 	free(text);
 }
 
@@ -136,6 +155,8 @@ issuer_found(struct request *rq, PGresult *res)
 	if (!url)
 		return session_refuse(rq, NULL, "oidc", "token_invalid");
 	o->audience = arena_strdup(rq->arena, encode_meta(res, "audience"));
+	o->acr = encode_meta(res, "acr");
+	o->acr = o->acr ? arena_strdup(rq->arena, o->acr) : NULL;
 	o->names = json_loads(encode_meta(res, "claims"), 0, NULL);
 	arena_defer(rq->arena, drop_json, o->names);
 	oidc_verify(rq->arena, url, o->token, verified, rq);
@@ -162,13 +183,16 @@ oidc_reply(struct request *rq, PGresult *res)
 {
 	if (strcmp(encode_meta(res, "verdict"), "ok") == 0)
 		return session_reply(rq, res);
+	if (strcmp(encode_meta(res, "verdict"), "weak") == 0)
+		return fail(rq, "second_factor_missing");
 	return fail(rq, "role_not_granted");
 }
 
 const struct hook issuers_hooks[] = {
 	{ .operation = "createOidcSession",
 	  .binds = { "issuer", "subject_index", "subject", "name", "claims",
-		     "refresh_hash", "refresh_seconds", "street_totp" },
+		     "second", "refresh_hash", "refresh_seconds",
+		     "street_totp" },
 	  .before = oidc_before,
 	  .reply = oidc_reply },
 	{ 0 },
