@@ -24,6 +24,7 @@
 #include "session.h"
 #include "sms.h"
 #include "supervise.h"
+#include "table_out.h"
 #include "text.h"
 #include "totp.h"
 #endif

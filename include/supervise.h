@@ -68,6 +68,8 @@ struct job_hook {
 	/* The query's one :name, for this round; NULL skips the round. */
 	const char *(*bind)(void);
 	void (*done)(const PGresult *res);
+	/* May be NULL. True: there is more to do, the next round is now. */
+	bool (*more)(void);
 };
 extern const struct job_hook *const all_job_hooks[]; /* src/domain/hooks.c */
 const struct job_hook *job_hook_find(const char *query); /* or NULL */

@@ -14,6 +14,7 @@
 #include "db.h"
 #include "log.h"
 #include "metrics.h"
+#include "offload.h"
 #include "query.h"
 #include "supervise.h"
 #include "text.h"
@@ -67,11 +68,23 @@ jobs_collect(struct runner *r)
 	}
 }
 
+static bool
+more(const struct runner *r)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		const struct job *j = &r->jobs[i];
+
+		if (j->hook && j->hook->more && !j->pause_us && j->hook->more())
+			return true;
+	}
+	return false;
+}
+
 static void
 rest(struct runner *r)
 {
-	struct timeval tv = { config.job_interval_ms / 1000,
-			      config.job_interval_ms % 1000 * 1000 };
+	long ms = more(r) ? 0 : config.job_interval_ms;
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
 
 	if (r->at == r->count && db_ready(r->db))
 		metrics_round();
@@ -240,7 +253,7 @@ job_main(struct shared *shared, int metrics_fd)
 	log_open("job", config.log_level);
 	jobs_collect(&r);
 	r.base = event_base_new();
-	if (!r.base)
+	if (!r.base || !offload_start(r.base, 1, 1))
 		abort();
 	term = event_open(&r, SIGTERM, EV_SIGNAL | EV_PERSIST, on_term);
 	hup = event_open(&r, SIGHUP, EV_SIGNAL | EV_PERSIST, on_hup);
@@ -261,6 +274,7 @@ job_main(struct shared *shared, int metrics_fd)
 	if (!atomic_load(&shared->draining))
 		event_base_dispatch(r.base);
 
+	offload_stop();
 	if (http)
 		evhttp_free(http);
 	db_pool_free(r.db);

@@ -191,6 +191,17 @@ offload(void (*work)(void *arg), void (*done)(void *arg), void *arg)
 	return room;
 }
 
+bool
+offload_stopping(void)
+{
+	bool now;
+
+	pthread_mutex_lock(&lock);
+	now = stopping;
+	pthread_mutex_unlock(&lock);
+	return now;
+}
+
 void
 offload_stop(void)
 {

@@ -4,6 +4,7 @@ by hand, from domain.md's matrix."""
 
 import datetime
 
+import harness
 import samples
 
 # Who stands where in tests/fixture.sql: role, street, grid paths answered for.
@@ -341,3 +342,13 @@ def plant_hazards(world):
 def sees_hazard(name, path, by, org):
     role, street, paths = WHO[name]
     return name == by or role == org and street == 1 or any(path.startswith(own) for own in paths)
+
+
+def plant_exports(world):
+    """Somebody's export of all they may have: who → id."""
+    made = {name: samples.act(world, name, "createExport", body={"what": what, "format": "csv", "reason": "核对"})["id"]
+            for name, what in (("community", "persons"), ("community2", "persons"), ("community_far", "households"),
+                               ("street", "tickets"), ("street_far", "dwellings"))}
+    for name, export in made.items():
+        harness.wait_for(lambda: getattr(world, name).get(f"/v1/exports/{export}").json()["state"] == "done", "a file")
+    return made

@@ -484,6 +484,13 @@ def hazard_shown(world, role):
     return {"ids": {**ids, "photo_id": picture}}
 
 
+def export(world, role):
+    """One that is done."""
+    made = act(world, PERSON[role], "createExport")["id"]
+    harness.wait_for(lambda: getattr(world, PERSON[role]).get(f"/v1/exports/{made}").json()["state"] == "done", "the file")
+    return {"ids": {"id": made}}
+
+
 NEEDS = {
     "getHazard": hazard_shown, "listHazardEvents": hazard_shown, "listHazardPhotos": hazard_shown,
     "downloadHazardPhoto": hazard_shown, "issueHazardNotice": hazard_to_order, "assignHazard": hazard_escalated,
@@ -492,6 +499,7 @@ NEEDS = {
     "startHazard": hazard_in("notice_issued"), "verifyHazard": hazard_in("submitted_for_recheck"),
     "failHazard": hazard_in("submitted_for_recheck"), "closeHazard": hazard_in("verified"),
     "createHazardFromTicket": in_state("accepted"),
+    "getExport": export, "deleteExport": export, "downloadExport": export,
     "issueToken": client_form,
     "createOidcSession": lambda world, role: {"body": {"id_token": world.issuer.known_to(world).token(groups=["wnc-street"])}},
     "getClient": own_client,

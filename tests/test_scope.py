@@ -54,6 +54,7 @@ def planted(shared):
     shared.redraws = plant_module.plant_redraws(shared)
     shared.people = plant_module.plant_people(shared)
     shared.hazards = plant_module.plant_hazards(shared)
+    shared.exports = plant_module.plant_exports(shared)
     shared.claims, shared.login = plant_module.plant_claims(shared), plant_module.plant_login(shared)
     shared.settle()
     return shared
@@ -152,6 +153,9 @@ class Reader:
         elif "/buildings/" in op.template or "/dwellings/" in op.template:
             for building, dwelling, _ in self.world.houses.values():
                 self.get(op, op.template.format(id=building if "/buildings/" in op.template else dwelling))
+        elif "/exports/" in op.template:
+            for export in self.world.exports.values():
+                self.get(op, op.template.format(id=export))
         elif "/clients/" in op.template:
             for client, _ in self.world.clients.values():
                 self.get(op, op.template.format(id=client))
@@ -237,6 +241,8 @@ def test_no_marker_out_of_scope_in_any_reply(readers, planted, name):
     hidden += [f"zzclient{street}zz" for street in (1, 2) if WHO[name][:2] != ("street", street)]
     hidden += [word for hazard, photo, mark, *whose in planted.hazards if not plant_module.sees_hazard(name, *whose)
                for word in (hazard, photo, mark)]
+    # the street reads in its log that there was one
+    hidden += [e for owner, e in planted.exports.items() if owner != name and WHO[name][:2] != ("street", WHO[owner][1])]
     hidden += [i for those in (planted.redraws, planted.areas) for path, i in those.items()
                if not sees_redraw(name, path)]
     hidden += person_marks(planted, name)[1]
@@ -253,6 +259,7 @@ def test_every_marker_in_scope_is_found(readers, planted, name):
     """The other direction: so that the test above cannot pass on empty replies."""
     everything = "".join(text for _, text in readers[name].text)
     visible = [m for p in planted.plants for m, who in p.marks.items() if readable(p, m, who, name)]
+    visible += [planted.exports[name]] if name in planted.exports else []
     visible += [f"zzclient{street}zz" for street in (1, 2) if WHO[name][:2] == ("street", street)]
     visible += [mark for path, (_, _, mark) in planted.houses.items() if sees_house(name, path) or sees_person(name, path)]
     visible += person_marks(planted, name)[0]
@@ -399,6 +406,8 @@ def hidden_ids(world, op, name):
                                       f"01900000-0000-8000-8000-3{ACCOUNTS[name]:011d}")]
     if "/me/logins/" in op.template:
         return [world.login] if name != "resident" else []
+    if "/exports/" in op.template:
+        return [e for owner, e in world.exports.items() if owner != name]
     if "/orgs/" in op.template:
         return ORGS[3 - street]
     if "/clients/" in op.template:
@@ -482,7 +491,7 @@ def state(world):
         " (select json_agg((id, to_on) order by id) from identity.account_role)::text, (select count(*) from identity.post),"
         " (select count(*) from identity.account where disabled_at is not null),"
         " (select json_agg((account_id, version, disabled_at) order by account_id) from identity.client)::text,"
-        " (select json_agg((id, revoked_at) order by id) from identity.client_secret)::text, (select count(*) from ticket.comment), (select count(*) from ticket.supporter)")
+        " (select json_agg((id, revoked_at) order by id) from identity.client_secret)::text, (select count(*) from transfer.export), (select count(*) from ticket.comment), (select count(*) from ticket.supporter)")
 
 
 @pytest.mark.parametrize("op", WITH_ID, ids=lambda op: op.id)

@@ -1442,6 +1442,7 @@ begin
 		perform people.erase(p);
 		return 'fulfilled';
 	end if;
+	perform transfer.forget();
 	update people.person x set status = 'restricted', version = x.version + 1, updated_at = core.now()
 	where x.street_id = p.street_id and x.id = p_id;
 	perform people.refresh(array[p_id]);
@@ -1456,6 +1457,7 @@ as $$
 declare
 	alias constant text := '居民' || upper(right(p.id::text, 6));
 begin
+	perform transfer.forget();
 	if p.account_id is not null then
 		perform people.forget_tickets(p.account_id, p.name, alias);
 		perform field.forget(p.account_id, p.name, alias);
@@ -1486,7 +1488,7 @@ begin
 end
 $$;
 comment on function people.erase(people.person) is
-	'A pseudonym takes somebody''s place everywhere: record, account, sessions, closed tickets with their photos, kept replies, events. In role system.';
+	'A pseudonym takes somebody''s place everywhere: record, account, sessions, closed tickets with their photos, kept replies, events; exports that may hold them go. In role system.';
 
 create function people.forget_tickets(p_account uuid, p_name text, p_alias text) returns void
 language plpgsql
@@ -1623,6 +1625,7 @@ create function people.restrict(p_id uuid) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp set linli.role = 'system'
 as $$
 begin
+	perform transfer.forget();
 	update people.person x set status = 'restricted', version = x.version + 1, updated_at = core.now()
 	where x.street_id = core.street() and x.id = p_id;
 	perform people.refresh(array[p_id]);

@@ -4,21 +4,25 @@
 
 #include "linli.h"
 
-extern const struct hook changes_hooks[], issuers_hooks[], oauth_hooks[],
-	ops_hooks[], photos_hooks[], second_hooks[], sessions_hooks[],
-	sms_hooks[], staff_hooks[], wechat_hooks[];
+extern const struct hook changes_hooks[], exports_hooks[], issuers_hooks[],
+	oauth_hooks[], ops_hooks[], photos_hooks[], second_hooks[],
+	sessions_hooks[], sms_hooks[], staff_hooks[], wechat_hooks[];
 
 const struct hook *const all_hooks[] = {
-	changes_hooks,	issuers_hooks,	oauth_hooks, ops_hooks,
-	photos_hooks,	second_hooks,	sessions_hooks, sms_hooks,
-	staff_hooks,	wechat_hooks,	NULL,
+	changes_hooks, exports_hooks, issuers_hooks, oauth_hooks,
+	ops_hooks,     photos_hooks,  second_hooks,  sessions_hooks,
+	sms_hooks,     staff_hooks,   wechat_hooks,  NULL,
 };
 
-extern const struct job_hook audit_job_hooks[], ops_job_hooks[],
-	photos_job_hooks[];
+extern const struct job_hook audit_job_hooks[], exports_job_hooks[],
+	ops_job_hooks[], photos_job_hooks[];
 
 const struct job_hook *const all_job_hooks[] = {
-	audit_job_hooks, ops_job_hooks, photos_job_hooks, NULL,
+	audit_job_hooks,
+	exports_job_hooks,
+	ops_job_hooks,
+	photos_job_hooks,
+	NULL,
 };
 
 static bool
