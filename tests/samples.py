@@ -491,7 +491,22 @@ def export(world, role):
     return {"ids": {"id": made}}
 
 
+def clock_of(world, role):
+    """The resolve clock of a new ticket."""
+    made = ticket(world, "accepted")
+    return {"ids": {"id": act(world, "lead", "listClocks", params={"subject_id": made, "stage": "resolve"})["items"][0]["id"]}}
+
+
+def asked_extension(world, role):
+    need = clock_of(world, role)
+    act(world, "lead" if role == "community" else "community", "requestExtension", need["ids"])
+    return need
+
+
 NEEDS = {
+    "putClockPolicies": with_if_match("/v1/clock-policies", lambda world, role: {"ids": {}}),
+    "getClock": clock_of, "requestExtension": clock_of,
+    "grantExtension": asked_extension, "refuseExtension": asked_extension,
     "getHazard": hazard_shown, "listHazardEvents": hazard_shown, "listHazardPhotos": hazard_shown,
     "downloadHazardPhoto": hazard_shown, "issueHazardNotice": hazard_to_order, "assignHazard": hazard_escalated,
     "submitHazard": hazard_rectified, "reportHazardToAuthority": hazard_at_business,
@@ -610,6 +625,7 @@ NEEDS = {
         "rateTicket": "replied", "reopenTicket": "replied", "withdrawTicket": "submitted",
         "thankTicket": "replied", "listTicketComments": "submitted", "addTicketComment": "submitted",
         "listTicketEvents": "submitted", "getTicketContact": "submitted", "listTicketPhotos": "submitted",
+        "urgeTicket": "submitted", "superviseTicket": "submitted",
     }.items()},
 }
 

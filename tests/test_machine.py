@@ -8,21 +8,22 @@ from story import B, do, read, sign_in, submit, together
 
 # Who may do what in which state.
 TABLE = {
-    "submitted": {"reporter": "withdraw edit", "neighbour": "support", "supporter": "unsupport",
+    "submitted": {"reporter": "withdraw edit urge", "street": "supervise", "neighbour": "support", "supporter": "unsupport",
                   "lead": "accept reject transfer", "community": "reject transfer merge"},
-    "accepted": {"reporter": "withdraw", "neighbour": "support", "supporter": "unsupport",
+    "accepted": {"reporter": "withdraw urge", "street": "supervise", "neighbour": "support", "supporter": "unsupport",
                  "lead": "start escalate"},
-    "in_progress": {"reporter": "withdraw", "neighbour": "support", "supporter": "unsupport",
+    "in_progress": {"reporter": "withdraw urge", "street": "supervise", "neighbour": "support", "supporter": "unsupport",
                     "lead": "resolve escalate", "community": "resolve suspend"},
-    "escalated_community": {"reporter": "withdraw", "neighbour": "support", "supporter": "unsupport",
+    "escalated_community": {"reporter": "withdraw urge", "street": "supervise", "neighbour": "support", "supporter": "unsupport",
                             "community": "start"},
-    "suspended": {"reporter": "withdraw", "neighbour": "support", "supporter": "unsupport",
+    "suspended": {"reporter": "withdraw", "street": "supervise", "neighbour": "support", "supporter": "unsupport",
                   "community": "resume"},
-    "resolved": {"reporter": "thank", "neighbour": "thank", "supporter": "thank",
+    "resolved": {"reporter": "thank urge", "street": "supervise", "neighbour": "thank", "supporter": "thank",
                  "community": "send_back reply"},
     "replied": {"reporter": "rate reopen thank", "neighbour": "thank", "supporter": "thank"},
     "closed": {"reporter": "thank", "neighbour": "thank", "supporter": "thank"},
-    "reopened": {"reporter": "withdraw", "neighbour": "support", "supporter": "unsupport", "lead": "accept"},
+    "reopened": {"reporter": "withdraw urge", "street": "supervise", "neighbour": "support",
+                 "supporter": "unsupport", "lead": "accept"},
     "rejected": {}, "withdrawn": {}, "merged": {},
 }
 ALWAYS = {"reporter": "comment", "neighbour": "comment", "supporter": "comment",
@@ -36,9 +37,10 @@ ROLES = {
     "send_back": "community", "reply": "community", "rate": "resident", "reopen": "resident",
     "withdraw": "resident", "support": "resident", "unsupport": "resident", "thank": "resident",
     "edit": "resident", "comment": "resident grid_lead community street", "contact": "grid_lead community",
+    "urge": "resident", "supervise": "street",
 }
-REPORTERS_OWN = ("withdraw", "edit", "rate", "reopen")
-STAYS = ("edit", "support", "unsupport", "thank", "comment", "contact")
+REPORTERS_OWN = ("withdraw", "edit", "rate", "reopen", "urge")
+STAYS = ("edit", "support", "unsupport", "thank", "comment", "contact", "urge", "supervise")
 
 # Where it leads.
 TO = {"accept": "accepted", "reject": "rejected", "transfer": "submitted", "merge": "merged",

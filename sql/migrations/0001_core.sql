@@ -87,6 +87,12 @@ language sql stable parallel safe
 return (core.now() at time zone 'Asia/Shanghai')::date;
 comment on function core.today() is 'Today''s date in Chengdu.';
 
+create function core.colour(due_at timestamptz, warn_at timestamptz, now timestamptz) returns text
+language sql immutable strict parallel safe
+return (array['green', 'yellow', 'red'])[1 + (warn_at <= now)::integer + (due_at <= now)::integer];
+comment on function core.colour(timestamptz, timestamptz, timestamptz) is
+	'Of what is due: green, yellow from the first warning on, red when the time is over; null when nothing is.';
+
 ---------------------------------------------------------------- errors
 create function core.fail(status integer, code text, pointer text default null) returns void
 language plpgsql
@@ -422,6 +428,7 @@ grant select on core.region, core.transition, core.event, core.idempotency to li
 grant execute on function core.actor(), core.role(), core.org(), core.street(), core.scopes(),
 	core.path_end(text), core.path_head(text, integer), core.scope_ranges(), core.may_see(text, uuid, boolean),
 	core.may_see_private(text, uuid), core.now(), core.today(),
+	core.colour(timestamptz, timestamptz, timestamptz),
 	core.fail(integer, text, text), core.must(boolean, integer, text, text),
 	core.new_id(integer), core.street_of(uuid),
 	core.mask_text(text) to linli_app, linli_job, linli_matcher;

@@ -241,6 +241,12 @@ create table ticket.ticket (
 	resolved_at timestamptz,
 	replied_at timestamptz,
 	closed_at timestamptz,
+	-- Of its clocks (clock.clock) the one due first, so that lists need no other table.
+	due_at timestamptz,
+	warn_at timestamptz,
+	hotline_class text check (hotline_class in ('consult', 'help', 'complaint')),
+	urged_count integer not null default 0,
+	supervised_at timestamptz,
 	version integer not null default 1,
 	grams bigint[] not null generated always as
 		(ticket.grams(street_id, title || ' ' || description)) stored,
@@ -254,6 +260,7 @@ comment on table ticket.ticket is
 comment on column ticket.ticket.owner_id is 'Account of the reporter; null when a lead wrote it down for somebody without one';
 comment on column ticket.ticket.submitted_by is 'Account that wrote it';
 comment on column ticket.ticket.handler_id is 'Account of the lead who accepted it or was handed it';
+comment on column ticket.ticket.hotline_class is '12345: 咨询 consult, 求助/建议 help, 投诉举报 complaint; null when it did not come by the hotline';
 comment on column ticket.ticket.community is 'Path of the community, for lists in order of time';
 
 create index ticket_street on ticket.ticket (street_id, created_at, id);
@@ -457,6 +464,8 @@ insert into core.transition (machine, from_state, action, to_state, roles, guard
 	('ticket', '', 'submit', 'submitted', '{resident,grid_lead}', null),
 	('ticket', 'submitted', 'accept', 'accepted', '{grid_lead}', null),
 	('ticket', 'reopened', 'accept', 'accepted', '{grid_lead}', null),
+	('ticket', 'submitted', 'overdue', 'escalated_community', '{system}', 'overdue'),
+	('ticket', 'reopened', 'overdue', 'escalated_community', '{system}', 'overdue'),
 	('ticket', 'submitted', 'reject', 'rejected', '{grid_lead,community}', null),
 	('ticket', 'submitted', 'transfer', 'submitted', '{grid_lead,community}', null),
 	('ticket', 'submitted', 'merge', 'merged', '{community}', null),
@@ -488,6 +497,10 @@ from (values
 		'{resident}', 'not_own not_supported'),
 	('unsupport', '{submitted,accepted,in_progress,escalated_community,suspended,reopened}',
 		'{resident}', 'supported'),
+	('urge', '{submitted,accepted,in_progress,escalated_community,resolved,reopened}',
+		'{resident}', 'reporter'),
+	('supervise', '{submitted,accepted,in_progress,escalated_community,suspended,resolved,reopened}',
+		'{street}', null),
 	('thank', '{resolved,replied,closed}', '{resident}', 'not_thanked'),
 	('comment', '{submitted,accepted,in_progress,escalated_community,suspended,resolved,replied,closed,reopened,rejected,withdrawn,merged}',
 		'{resident,grid_lead,community,street}', null),
@@ -548,7 +561,7 @@ begin
 end
 $$;
 comment on function ticket.bars(ticket.ticket) is
-	'Names of the guards in core.transition that bar the caller now; photo_if_physical and silent depend on the act itself: ticket.act() looks.';
+	'Names of the guards in core.transition that bar the caller now; photo_if_physical, silent and overdue depend on the act itself: ticket.act() looks.';
 
 create function ticket.why(p_bar text) returns text
 language sql immutable strict parallel safe
@@ -775,6 +788,8 @@ as $$
 declare
 	g grid.grid;
 	t ticket.ticket;
+	due timestamptz;
+	warn timestamptz;
 	shown boolean := ticket.publicity(b);
 	own boolean := core.role() = 'resident';
 	on_behalf boolean := jsonb_typeof(b -> 'on_behalf') = 'object';
@@ -785,15 +800,22 @@ begin
 		perform core.fail(422, 'on_behalf_not_allowed', '/on_behalf');
 	elsif not own and on_behalf is not true then
 		perform core.fail(422, 'on_behalf_required', '/on_behalf');
+	elsif own and b ->> 'hotline_class' is not null then
+		perform core.fail(422, 'staff_only', '/hotline_class');
 	end if;
 	g := ticket.place_grid((b ->> 'grid_id')::uuid, b -> 'position');
+	select c.due_at, c.half_at into due, warn
+	from clock.start('ticket', p_id, 'accept', g.path, case when own then core.actor() end,
+		b ->> 'kind', b ->> 'category', b ->> 'urgency', b ->> 'hotline_class') c;
 	insert into ticket.ticket as x (street_id, id, number, kind, category, urgency,
-		title, description, grid_id, path, owner_id, submitted_by, is_public)
+		title, description, grid_id, path, owner_id, submitted_by, is_public,
+		due_at, warn_at, hotline_class)
 	select s.id, p_id, s.prefix || '-' || extract(year from core.today()) || '-'
 			|| lpad(n::text, greatest(6, length(n::text)), '0'),
 		b ->> 'kind', b ->> 'category', b ->> 'urgency',
 		core.mask_text(b ->> 'title'), core.mask_text(b ->> 'description'),
-		g.id, g.path, case when own then core.actor() end, core.actor(), shown
+		g.id, g.path, case when own then core.actor() end, core.actor(), shown,
+		due, warn, b ->> 'hotline_class'
 	from grid.street s, core.next_number(s.id, 'ticket') n
 	where s.id = core.street()
 	returning x.* into t;
@@ -830,6 +852,9 @@ begin
 		version = x.version + 1, updated_at = core.now()
 	where x.street_id = t.street_id and x.id = t.id
 	returning x.* into t;
+	perform clock.revise(t.id, 'accept', t.kind, t.category, t.urgency, t.hotline_class);
+	update ticket.ticket x set due_at = n.due_at, warn_at = n.warn_at from clock.nearest(t.id) n
+	where x.street_id = t.street_id and x.id = t.id;
 	perform ticket.write_private(t, b);
 	perform ticket.attach_photos(p_id, b -> 'photo_ids', 'report');
 	perform core.put_event('ticket', p_id, 'edit', null, null, t.path, t.owner_id, shown);
@@ -862,9 +887,12 @@ begin
 	where street_id = core.street() and ticket_id = p_id;
 	update ticket.photo set path = p_path, is_public = p_public and not internal
 	where street_id = core.street() and ticket_id = p_id;
+	update clock.clock set path = p_path
+	where street_id = core.street() and subject_id = p_id;
 	-- handed_over stays: it tells the grid before that the ticket left.
 	update core.event set path = p_path,
 		is_public = p_public and action not in ('comment_internal', 'contact_viewed')
+			and action !~ '^(clock|extension)_'
 	where street_id = core.street() and subject_id = p_id
 		and subject = 'ticket' and action <> 'handed_over';
 end
@@ -1051,6 +1079,16 @@ begin
 		if t.replied_at > core.now() - ticket.silence() then
 			perform core.fail(409, 'wrong_state');
 		end if;
+	when 'overdue' then
+		if not exists (select from clock.clock c where c.street_id = t.street_id and c.subject_id = t.id
+			and c.stage = 'accept' and c.state = 'running' and c.due_at <= core.now()) then
+			perform core.fail(409, 'wrong_state');
+		end if;
+	when 'urge' then
+		if exists (select from core.event e where e.street_id = t.street_id and e.subject_id = t.id
+			and e.action = 'urge' and e.at > core.now() - interval '24 hours') then
+			perform core.fail(409, 'urged_already');
+		end if;
 	when 'support' then
 		insert into ticket.supporter (street_id, ticket_id, account_id, path, owner_id, is_public)
 		values (t.street_id, t.id, core.actor(), t.path, t.owner_id, t.is_public);
@@ -1068,12 +1106,84 @@ $$;
 comment on function ticket.effect(ticket.ticket, text, jsonb) is
 	'What an act does beside moving the ticket; runs within ticket.act().';
 
+create function ticket.keep_time(t ticket.ticket, p_action text, out due_at timestamptz, out warn_at timestamptz)
+language plpgsql
+as $$
+declare
+	stage text;
+begin
+	case p_action
+	when 'accept' then
+		perform clock.stop(t.id, 'accept');
+		stage := 'first_contact';
+	when 'overdue' then
+		perform clock.stop(t.id, 'accept');
+	when 'start' then
+		null; -- by the community: what nobody had accepted
+	when 'contacted' then
+		perform clock.stop(t.id, 'first_contact');
+	when 'resolve' then
+		perform clock.stop(t.id, 'first_contact'), clock.stop(t.id, 'resolve');
+		stage := 'reply';
+	when 'reply' then
+		perform clock.stop(t.id, 'reply');
+	when 'send_back' then
+		perform clock.drop(t.id, 'reply');
+	when 'reopen' then
+		stage := 'accept';
+	when 'reject' then
+		perform clock.stop(t.id, 'accept'), clock.drop(t.id);
+	when 'merge', 'withdraw' then
+		perform clock.drop(t.id);
+	when 'suspend' then
+		perform clock.pause(t.id);
+	when 'resume' then
+		perform clock.resume(t.id);
+	else
+		due_at := t.due_at;
+		warn_at := t.warn_at;
+		return;
+	end case;
+	if stage is not null then
+		perform clock.start('ticket', t.id, stage, t.path, t.owner_id, t.kind, t.category, t.urgency, t.hotline_class);
+	end if;
+	-- Once it is somebody's, or was called done and is not, it is due again:
+	-- by the clock it had from the first, whoever works on it.
+	if p_action in ('accept', 'overdue', 'start', 'send_back', 'reopen') and not exists (select from clock.clock c
+		where c.street_id = t.street_id and c.subject_id = t.id and c.stage = 'resolve'
+			and c.state in ('running', 'paused')) and not clock.reopen(t.id, 'resolve') then
+		perform clock.start('ticket', t.id, 'resolve', t.path, t.owner_id, t.kind, t.category, t.urgency, t.hotline_class);
+	end if;
+	select n.due_at, n.warn_at into due_at, warn_at from clock.nearest(t.id) n;
+end
+$$;
+comment on function ticket.keep_time(ticket.ticket, text) is
+	'What an act means to the ticket''s clocks (accept, first_contact, resolve, reply), and what is due next.';
+
+create function ticket.contacted(t ticket.ticket) returns void
+language plpgsql
+as $$
+begin
+	if core.role() <> 'resident' and exists (select from clock.clock c where c.street_id = t.street_id
+		and c.subject_id = t.id and c.stage = 'first_contact' and c.state in ('running', 'paused')) then
+		-- Before the clock, as everybody locks them.
+		perform from ticket.ticket x where x.street_id = t.street_id and x.id = t.id for update;
+		update ticket.ticket x set due_at = k.due_at, warn_at = k.warn_at
+		from ticket.keep_time(t, 'contacted') k
+		where x.street_id = t.street_id and x.id = t.id;
+	end if;
+end
+$$;
+comment on function ticket.contacted(ticket.ticket) is
+	'The staff has turned to the reporter: by a comment they can read, or by opening their number.';
+
 create function ticket.act(p_id uuid, p_action text, a jsonb default '{}') returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
 	t ticket.ticket;
 	tr core.transition;
+	k record;
 	moves boolean;
 begin
 	-- Two rows are always locked in the order of their ids.
@@ -1089,8 +1199,9 @@ begin
 	if p_action = 'transfer' then
 		return true; -- hand_over() wrote all of it: the row may be out of reach now
 	end if;
+	k := ticket.keep_time(t, p_action);
 	moves := tr.machine = 'ticket';
-	update ticket.ticket x set status = tr.to_state,
+	update ticket.ticket x set status = tr.to_state, due_at = k.due_at, warn_at = k.warn_at,
 		version = x.version + 1, updated_at = core.now(),
 		accepted_at = case p_action when 'accept' then core.now() else x.accepted_at end,
 		handler_id = case p_action when 'accept' then core.actor() else x.handler_id end,
@@ -1103,7 +1214,9 @@ begin
 		reopened_count = x.reopened_count + (p_action = 'reopen')::integer,
 		support_count = x.support_count + (p_action = 'support')::integer
 			- (p_action = 'unsupport')::integer,
-		thank_count = x.thank_count + (p_action = 'thank')::integer
+		thank_count = x.thank_count + (p_action = 'thank')::integer,
+		urged_count = x.urged_count + (p_action = 'urge')::integer,
+		supervised_at = case p_action when 'supervise' then core.now() else x.supervised_at end
 	where x.street_id = t.street_id and x.id = t.id;
 	perform core.put_event('ticket', t.id, p_action, case when moves then t.status end,
 		case when moves then tr.to_state end, t.path, t.owner_id, t.is_public,
@@ -1158,6 +1271,9 @@ begin
 	update ticket.ticket x set version = x.version + 1, updated_at = core.now(),
 		comment_count = x.comment_count + (not p_internal)::integer
 	where x.street_id = t.street_id and x.id = t.id;
+	if not p_internal then
+		perform ticket.contacted(t);
+	end if;
 	perform ticket.tell(t, case when p_internal then 'comment_internal' else 'comment' end,
 		null, core.role(), json_build_object('comment_id', p_new), p_internal);
 	return true;
@@ -1177,6 +1293,7 @@ begin
 		return;
 	end if;
 	perform ticket.permit(t, 'contact');
+	perform ticket.contacted(t);
 	perform ticket.tell(t, 'contact_viewed', null, core.role(), null, true);
 	perform audit.put('contact', 'ticket', t.id, null, '{contact_name,contact_phone}', p_path => t.path);
 	return query select p.contact_name, p.contact_phone from ticket.private p
@@ -1302,7 +1419,7 @@ create type ticket.brief as (
 	id uuid, number text, kind text, category text, urgency text, status text, title text,
 	grid_id uuid, public boolean, on_behalf boolean, mine boolean, support_count integer,
 	comment_count integer, photo_count integer, thank_count integer, merged_count integer,
-	stars integer, created_at timestamptz, updated_at timestamptz);
+	stars integer, due_at timestamptz, colour text, created_at timestamptz, updated_at timestamptz);
 comment on type ticket.brief is 'TicketBrief: a ticket in a list.';
 
 create view ticket.listed with (security_invoker = true) as
@@ -1311,8 +1428,9 @@ select t.street_id, t.path, t.community, t.is_open, t.submitted_by, t.grams,
 	t.status, t.created_at, t.updated_at,
 	row(t.id, t.number, t.kind, t.category, t.urgency, t.status, t.title, t.grid_id, t.is_public,
 		t.owner_id is null, coalesce(t.owner_id = (select core.actor()), false), t.support_count,
-		t.comment_count, t.photo_count, t.thank_count, t.merged_count, t.stars, t.created_at,
-		t.updated_at)::ticket.brief as brief
+		t.comment_count, t.photo_count, t.thank_count, t.merged_count, t.stars, t.due_at,
+		case when t.due_at is not null then core.colour(t.due_at, t.warn_at, (select core.now())) end,
+		t.created_at, t.updated_at)::ticket.brief as brief
 from ticket.ticket t;
 comment on view ticket.listed is
 	'class: street. What lists filter by, and the TicketBrief, of which the planner keeps only the fields a query takes.';
@@ -1327,7 +1445,8 @@ comment on type ticket.own is 'Of ticket.private, what its reporter and the staf
 -- sub-query in the view would be set up at every read, and most tickets need
 -- none.
 create function ticket.standing(t ticket.ticket, out own ticket.own, out actions json, out etag text,
-	out supported boolean, out thanked boolean, out merged_into uuid, out rating json, out near json)
+	out supported boolean, out thanked boolean, out merged_into uuid, out rating json, out near json,
+	out colour text)
 language plpgsql stable
 as $$
 declare
@@ -1363,7 +1482,8 @@ begin
 		merged_into := (select m.id from ticket.ticket m
 			where m.street_id = t.street_id and m.id = t.merged_into);
 	end if;
-	etag := t.version || '-' || left(md5(offer || near::text), 8);
+	colour := core.colour(t.due_at, t.warn_at, core.now());
+	etag := t.version || '-' || left(md5(concat(offer, near, colour)), 8);
 end
 $$;
 comment on function ticket.standing(ticket.ticket) is
@@ -1385,7 +1505,8 @@ select t.street_id as _street_id, (x.it).etag as _etag,
 	case when core.role() <> 'resident' then t.handler_id end as handler_id,
 	t.stars, (x.it).rating, t.support_count, (x.it).supported, t.thank_count, (x.it).thanked,
 	t.comment_count, t.photo_count, (x.it).merged_into,
-	t.merged_count, t.reopened_count, t.created_at, t.updated_at, t.accepted_at,
+	t.merged_count, t.reopened_count, t.due_at, (x.it).colour, t.hotline_class, t.urged_count,
+	t.supervised_at, t.created_at, t.updated_at, t.accepted_at,
 	t.resolved_at, t.replied_at, t.closed_at, (x.it).actions, (x.it).near as similar
 from ticket.ticket t cross join lateral (select ticket.standing(t) as it offset 0) x;
 comment on view ticket.detail is

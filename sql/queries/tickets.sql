@@ -38,7 +38,7 @@ from ticket.similar_at(:category::text, :lon::float8, :lat::float8, :crs::text,
 select ticket.submit(:new_id::uuid, jsonb_build_object('kind', :kind::text,
 	'category', :category::text, 'urgency', :urgency::text, 'title', :title::text,
 	'description', :description::text, 'grid_id', :grid_id::uuid, 'public', :public::boolean,
-	'on_behalf', :on_behalf::jsonb, 'contact_name', :contact_name::text,
+	'on_behalf', :on_behalf::jsonb, 'hotline_class', :hotline_class::text, 'contact_name', :contact_name::text,
 	'contact_phone', :contact_phone::text, 'contact_phone_mask', :contact_phone_mask::text,
 	'contact_phone_index', :contact_phone_index::text, 'address', :address::text,
 	'compound_id', :compound_id::uuid, 'building', :building::text,
@@ -139,6 +139,16 @@ where t._street_id = :street::int and t.id = :id::uuid;
 
 -- name: unsupportTicket
 select ticket.act(:id::uuid, 'unsupport');
+select * from ticket.detail t
+where t._street_id = :street::int and t.id = :id::uuid;
+
+-- name: urgeTicket
+select ticket.act(:id::uuid, 'urge', coalesce(:body::jsonb, '{}'));
+select * from ticket.detail t
+where t._street_id = :street::int and t.id = :id::uuid;
+
+-- name: superviseTicket
+select ticket.act(:id::uuid, 'supervise', :body::jsonb);
 select * from ticket.detail t
 where t._street_id = :street::int and t.id = :id::uuid;
 

@@ -138,7 +138,7 @@ select is_empty($$select name from routine where prosecdef
 -- one is thought about.
 select is_empty($$select name from routine where prosecdef and split_part(name, '(', 1) not in (
 	'field.act', 'field.acts_for', 'field.escalate_overdue', 'field.from_ticket', 'field.org_timeline', 'field.report',
-	'audit.heads', 'core.backlog', 'core.changed_streets', 'core.enter', 'core.era_fits', 'core.horizon', 'core.idem_put',
+	'audit.heads', 'clock.extend', 'clock.put_hours', 'clock.put_policies', 'clock.tick', 'core.backlog', 'core.changed_streets', 'core.enter', 'core.era_fits', 'core.horizon', 'core.idem_put',
 	'core.idem_sweep', 'core.idem_sweep_all', 'core.newest_event', 'grid.assign', 'grid.at', 'grid.cancel_redraw',
 	'grid.commit_redraw', 'grid.create_grid', 'grid.describe_moves', 'grid.end_assignment', 'grid.execute_redraw',
 	'grid.fill_building', 'grid.move_dwellings', 'grid.preview_redraw', 'grid.put_building', 'grid.put_duty_area',

@@ -23,6 +23,9 @@ insert into allowed values
 	('support', '{neighbour}', '{submitted,accepted,in_progress,escalated_community,suspended,reopened}', null),
 	('unsupport', '{neighbour}', '{submitted,accepted,in_progress,escalated_community,suspended,reopened}', null),
 	('thank', '{reporter,neighbour}', '{resolved,replied,closed}', null),
+	('overdue', '{system}', '{submitted,reopened}', 'escalated_community'),
+	('urge', '{reporter}', '{submitted,accepted,in_progress,escalated_community,resolved,reopened}', null),
+	('supervise', '{street}', '{submitted,accepted,in_progress,escalated_community,suspended,resolved,reopened}', null),
 	('edit', '{reporter}', '{submitted}', null),
 	('comment', '{reporter,neighbour,lead,community,street}', '{submitted,accepted,in_progress,escalated_community,suspended,resolved,replied,closed,reopened,rejected,withdrawn,merged}', null),
 	('contact', '{lead,community}', '{submitted,accepted,in_progress,escalated_community,suspended,resolved,replied,closed,reopened,rejected,withdrawn,merged}', null);
@@ -65,6 +68,7 @@ begin
 	end if;
 	reset role;
 	update ticket.ticket f set status = t.state, replied_at = now() - interval '8 days' where f.id = x;
+	update clock.clock c set due_at = now() - interval '1 minute' where c.subject_id = x and t.act = 'overdue';
 	perform pg_temp.as_app(t.person);
 	if t.act = 'edit' then
 		perform ticket.edit(x, (select version::text from ticket.ticket f where f.id = x),
@@ -87,7 +91,7 @@ reset role;
 update triple t set got = pg_temp.try(t, :'target');
 reset role;
 
-select is((select count(*) from triple), (21 * 6 - 3) * 12::bigint, 'every triple is tried');
+select is((select count(*) from triple), (24 * 6 - 3) * 12::bigint, 'every triple is tried');
 select results_eq(format('select person, state, got from triple where act = %L order by 1, 2', act),
 	format('select person, state, want from triple where act = %L order by 1, 2', act),
 	act || ': all states and people') from (select distinct act from allowed) a order by act;
