@@ -398,6 +398,9 @@ def hidden_ids(world, op, name):
         return [p.id for p in world.plants if not p.seen_by(name)]
     if "/hazards/" in op.template:
         return [hazard for hazard, _, _, *whose in world.hazards if not plant_module.sees_hazard(name, *whose)]
+    if "/clocks/" in op.template:
+        return [i for p in world.plants if not p.seen_by(name)
+                for i, in world.sql("select id from clock.clock where subject_id = %s", p.id)]
     if "/claims/" in op.template:
         return [i for i, path, _ in world.claims
                 if op.id == "withdrawClaim" or not any(path.startswith(own) for own in paths)]
