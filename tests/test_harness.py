@@ -46,7 +46,8 @@ def test_nothing_outlives_the_tests(site, tmp_path, by):
              "--rootdir", str(tmp_path), str(tmp_path / "test_inner.py")], stdout=said, stderr=said, cwd=tmp_path,
             env={**os.environ, "LINLI_SITE": str(site.folder), "PYTHONPATH": str(harness.TOP / "tests")})
     note = tmp_path / "note"
-    harness.wait_for(lambda: note.exists() or inner.poll() is not None, "the inner tests")
+    # two daemons and a new cluster
+    harness.wait_for(lambda: note.exists() or inner.poll() is not None, "the inner tests", 4 * harness.WAIT)
     assert note.exists(), (tmp_path / "said").read_text()
     note = json.loads(note.read_text())
     assert not note["left"]
