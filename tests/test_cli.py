@@ -220,7 +220,7 @@ def test_calendar_usage(cli, args):
 
 def test_a_year_is_loaded(cli, tmp_path):
     (tmp_path / "2027.csv").write_text("date,name,off\n2026-12-31,元旦,1\n2027-01-01,元旦,1\n2027-01-09,元旦,0\n")
-    assert cli("calendar", "load", str(tmp_path / "2027.csv"))[:2] == (0, "3 days, 3 changed; published: 2027\n")
+    assert cli("calendar", "load", str(tmp_path / "2027.csv"))[:2] == (0, "3 days, 3 changed; published: 2027; 0 clocks reckoned anew\n")
     assert cli.sql("select clock.add_working_days('2026-12-30', 1)::text, clock.is_provisional('2026-12-31', '2027-12-31')") \
         == [("2027-01-04", False)]
     (tmp_path / "2027.csv").write_text("date,name,off\n2027-01-01,元旦,yes\n")
