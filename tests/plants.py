@@ -309,6 +309,30 @@ def plant_people(world):
     return made
 
 
+def plant_care(world):
+    """To the people of the plants a visit, a pairing, a campaign …, marked: path →
+    ids by what they are of. Their texts are for the staff in charge."""
+    made = {}
+    for n, (path, ids) in enumerate(world.people.items()):
+        by = {"1/1/": "community", "1/2/": "community2", "2/1/": "community_far"}[path[:4]]
+        who, mark = ids["persons"], f"zzcare{n}zz"
+        helper = samples.act(world, by, "createPerson", body={
+            **samples.LAN, "name": mark + "h", "dwelling_id": world.houses[path][1]})["id"]
+        plan = {"name": mark + "p", "grid_id": grid_id(path), "to_on": "2099-01-01"}
+        samples.act(world, by, "tagPerson", {"id": who}, {"code": "solitary_elder"})
+        world.sql("update care.watch set due_at = now() - interval '1 second' where person_id = %s", who)
+        made[path] = {
+            "mark": mark, "visit-plans": samples.act(world, by, "createVisitPlan", body=plan)["id"],
+            "visits": samples.act(world, by, "createVisit", body={"person_id": who, "outcome": "refused", "note": mark + "v"})["id"],
+            "visit-alarms": harness.wait_for(lambda: world.sql(
+                "select id from care.alarm where person_id = %s", who), "the alarm")[0][0],
+            "door-campaigns": samples.act(world, by, "createDoorCampaign", body={**plan, "name": mark + "d"})["id"],
+            "pairings": samples.act(world, by, "createPairing", body={"helper_id": helper, "recipient_id": who})["id"]}
+        samples.act(world, by, "recordDoorKnock", {"id": made[path]["door-campaigns"]}, {
+            "dwelling_id": world.houses[path][1], "outcome": "answered", "note": mark + "k"})
+    return made
+
+
 def plant_clients(world):
     """A program with a secret in each street: street → (client, secret)."""
     made = {}

@@ -403,6 +403,47 @@ def data_request(state, kind="restrict"):
     return prepare
 
 
+# Care: visits, doors, pairings. What role None would do the community does.
+
+def own_plan(world, role):
+    return {"ids": {"id": act(world, PERSON[role] if role == "grid_lead" else "community", "createVisitPlan", body={
+        "name": "四必去", "grid_id": GRID, "to_on": "2099-01-01"})["id"]}}
+
+
+def visit_of(person_id):
+    return {"person_id": person_id, "due_on": "2099-01-01"}
+
+
+def own_visit(world, role):
+    return {"ids": {"id": act(world, "community", "createVisit", body=visit_of(person_in(world)))["id"]}}
+
+
+def raised_alarm(world, role):
+    """Of somebody nobody has seen for a week and more: the job raises it."""
+    who = person_in(world)
+    act(world, "community", "tagPerson", {"id": who}, {"code": "solitary_elder"})
+    world.sql("update care.watch set due_at = now() - interval '1 second' where person_id = %s", who)
+    return {"ids": {"id": harness.wait_for(lambda: world.sql(
+        "select id from care.alarm where person_id = %s", who), "the alarm")[0][0]}}
+
+
+def own_campaign(world, role):
+    return {"ids": {"id": act(world, "community", "createDoorCampaign")["id"]}}
+
+
+def knocked(world, role):
+    return {**own_campaign(world, role), "body": {
+        "dwelling_id": dwelling(world, role)["ids"]["id"], "outcome": "answered"}}
+
+
+def two_people(world, role):
+    return {"body": {"helper_id": person_in(world), "recipient_id": person_in(world)}}
+
+
+def own_pairing(world, role):
+    return {"ids": {"id": act(world, "community", "createPairing", body=two_people(world, role)["body"])["id"]}}
+
+
 def own_client(world, role):
     return {"ids": {"id": act(world, "street", "createClient")["id"]}}
 
@@ -557,6 +598,13 @@ NEEDS = {
     "getDataRequest": data_request("filed"), "getDataCopy": data_request("fulfilled", "copy"),
     "verifyDataRequest": data_request("filed"), "startDataRequest": data_request("identity_verified"),
     "fulfilDataRequest": data_request("processing", "copy"), "refuseDataRequest": data_request("filed"),
+    "getVisitPlan": own_plan, "endVisitPlan": own_plan,
+    "createVisit": lambda world, role: {"body": visit_of(person_in(world))},
+    "getVisit": own_visit, "reportVisit": own_visit, "cancelVisit": own_visit,
+    "getVisitAlarm": raised_alarm, "dismissVisitAlarm": raised_alarm,
+    "getDoorCampaign": own_campaign, "endDoorCampaign": own_campaign, "listDoorKnocks": own_campaign,
+    "recordDoorKnock": knocked,
+    "createPairing": two_people, "getPairing": own_pairing, "endPairing": own_pairing,
     "createSession": lambda world, role: {"body": {"login": "resident", "password": "linli-demo"}},
     "refreshSession": refresh_token,
     "deleteSession": own_session,

@@ -31,6 +31,9 @@ ORGS = {s: [f"01900000-0000-800{s}-8000-60000000000{n}" for n in range(1, 4 - s)
 REQUIRED = {"listSimilarTickets": {"category": "oil_smoke"}, "listBoundaries": {"crs": "gcj02"},
             "listGridBoundaries": {"crs": "wgs84"}, "locateGrid": {"lon": 104.085, "lat": 30.66, "crs": "wgs84"}}
 
+# What ids a filter takes that is not of grids.
+OF_CARE = {"plan_id": "visit-plans", "pairing_id": "pairings", "person_id": "persons", "helper_id": "persons", "recipient_id": "persons"}
+
 # Who sees anything by place.
 INSIDE = [name for name in PEOPLE if WHO[name][0] not in ("visitor", "department", "merchant", "client")]
 
@@ -55,6 +58,7 @@ def planted(shared):
     shared.people = plant_module.plant_people(shared)
     shared.hazards = plant_module.plant_hazards(shared)
     shared.exports = plant_module.plant_exports(shared)
+    shared.care = plant_module.plant_care(shared)
     shared.claims, shared.login = plant_module.plant_claims(shared), plant_module.plant_login(shared)
     shared.settle()
     return shared
@@ -114,6 +118,10 @@ class Reader:
         if name == "q":
             marks = [m for p in self.world.plants for m in p.marks if re.search("title|address|^137", m)]
             return marks + ["zz", "油烟", "%%", "__", "WNC-2026", "LJ-2026"]
+        if name in OF_CARE:
+            return [ids[OF_CARE[name]] for those in (self.world.people, self.world.care) for ids in those.values() if OF_CARE[name] in ids]
+        if name == "lead_id":
+            return [account_id(n) for n in ("lead", "lead_next", "lead_far")]
         if schema.get("format") == "uuid":
             return [grid_id(p) for p in GRIDS] + [p.id for p in self.world.plants[:3]] + [
                 f"01900000-0000-800{s}-8000-20000000000{n}" for s in (1, 2) for n in (1, 2)]
@@ -146,6 +154,9 @@ class Reader:
                 self.get(op, op.template.format(id=area))
         elif kind_of(op) in next(iter(self.world.people.values())):
             for ids in self.world.people.values():
+                self.get(op, op.template.format(id=ids[kind_of(op)]))
+        elif kind_of(op) in next(iter(self.world.care.values())):
+            for ids in self.world.care.values():
                 self.get(op, op.template.format(id=ids[kind_of(op)]))
         elif "/compounds/" in op.template:
             for place in plant_module.COMPOUND_PATHS:
@@ -219,6 +230,17 @@ def person_marks(planted, name):
     return set().union(*(found for found, _ in both)), set().union(*(not_found for _, not_found in both))
 
 
+def sees_care(name, path):
+    """What is done for people is for the community and the leads."""
+    return sees_house(name, path) and WHO[name][0] in ("grid_lead", "community")
+
+
+def sees_plan(name, path):
+    """Nobody is named in it: who answers for its ground or for ground in it."""
+    return sees_house(name, path) or WHO[name][0] in ("grid_lead", "community") and any(
+        own.startswith(path) for own in WHO[name][2])
+
+
 def sees_redraw(name, path):
     role, _, paths = WHO[name]
     return role in ("community", "street") and any(path.startswith(own) for own in paths)
@@ -243,6 +265,8 @@ def test_no_marker_out_of_scope_in_any_reply(readers, planted, name):
                for word in (hazard, photo, mark)]
     # the street reads in its log that there was one
     hidden += [e for owner, e in planted.exports.items() if owner != name and WHO[name][:2] != ("street", WHO[owner][1])]
+    hidden += [ids["mark"] + kind for path, ids in planted.care.items() for kind in "vkpd"
+               if not (sees_care if kind in "vk" else sees_plan)(name, path)]
     hidden += [i for those in (planted.redraws, planted.areas) for path, i in those.items()
                if not sees_redraw(name, path)]
     hidden += person_marks(planted, name)[1]
@@ -266,6 +290,8 @@ def test_every_marker_in_scope_is_found(readers, planted, name):
     visible += [ids["persons"] for path, ids in planted.people.items() if sees_person(name, path)]
     visible += [word for hazard, photo, mark, *whose in planted.hazards if plant_module.sees_hazard(name, *whose)
                 for word in (hazard, photo, mark, mark + "d")]
+    visible += [ids["mark"] + kind for path, ids in planted.care.items() for kind in "vkpd"
+                if (sees_care if kind in "vk" else sees_plan)(name, path)]
     assert [m for m in visible if m not in everything] == []
     assert visible or name in ("lead_ended", "visitor", "program")
 
@@ -449,6 +475,9 @@ def hidden_ids(world, op, name):
         # the street may ask about anybody in it
         reach = (lambda name, path: path[0] == str(street)) if role == "street" else sees_person
         return [ids[kind_of(op)] for path, ids in world.people.items() if not reach(name, path)]
+    if kind_of(op) in next(iter(world.care.values())):
+        reach = sees_plan if kind_of(op) in ("visit-plans", "door-campaigns") else sees_care
+        return [ids[kind_of(op)] for path, ids in world.care.items() if not reach(name, path)]
     if "/assignments/" in op.template:
         places = {1: ["1/1/1/1/", "1/1/1/1/", "1/1/1/2/", "1/1/1/"], 2: ["2/1/1/1/"]}
         return [f"01900000-0000-800{s}-8000-40000000000{n}" for s, at in places.items()
@@ -494,6 +523,8 @@ def state(world):
         " (select json_agg((id, to_on) order by id) from identity.account_role)::text, (select count(*) from identity.post),"
         " (select count(*) from identity.account where disabled_at is not null),"
         " (select json_agg((account_id, version, disabled_at) order by account_id) from identity.client)::text,"
+        " (select json_agg((id, state, attempts) order by id) from care.visit)::text, (select json_agg((id, state) order by id) from care.pairing)::text,"
+        " (select json_agg((id, state) order by id) from care.alarm)::text, (select sum(attempts) from care.knock),"
         " (select json_agg((id, revoked_at) order by id) from identity.client_secret)::text, (select count(*) from transfer.export), (select count(*) from ticket.comment), (select count(*) from ticket.supporter)")
 
 

@@ -602,6 +602,7 @@ begin
 	where x.street_id = street and x.person_id = any (p_ids) and p.street_id = street and p.id = x.person_id;
 	update people.data_request x set path = p.path, accounts = p.accounts from people.person p
 	where x.street_id = street and x.person_id = any (p_ids) and p.street_id = street and p.id = x.person_id;
+	perform care.refresh(p_ids);
 	delete from people.gram x where x.street_id = street and x.person_id = any (p_ids);
 	insert into people.gram (street_id, gram, path, person_id, accounts)
 	select distinct street, substr(n.name, i, 2), p.path, p.id, p.accounts
@@ -629,6 +630,7 @@ begin
 	update people.tag t set path = p_path from people.household h
 	where t.street_id = core.street() and h.street_id = core.street() and h.dwelling_id = any (p_ids)
 		and t.household_id = h.id;
+	perform care.follow_households(p_ids, p_path);
 	with m as (update people.person p set path = p_path, version = p.version + 1, updated_at = core.now()
 		where p.street_id = core.street() and p.dwelling_id = any (p_ids) returning p.id)
 	select array_agg(m.id) into moved from m;
@@ -1465,6 +1467,7 @@ begin
 	end if;
 	delete from core.idempotency i where i.street_id = p.street_id
 		and (i.actor_id = p.account_id or strpos(i.reply::text, p.id::text) > 0 or strpos(i.reply::text, p.name) > 0);
+	perform care.forget(p, alias);
 	delete from people.secret x where x.street_id = p.street_id and x.person_id = p.id;
 	delete from people.tag x where x.street_id = p.street_id and x.person_id = p.id;
 	delete from people.health_tag x where x.street_id = p.street_id and x.person_id = p.id;
