@@ -26,12 +26,13 @@ cmd_calendar(int argc, char **argv)
 	params[0] = text = cli_read_file(argv[2]);
 	if (!text)
 		return 1;
-	res = cli_query("select days, changed, array_to_string(years, ' '), moved "
-			"from clock.publish($1)", 1, params);
+	res = cli_query("select days, changed, array_to_string(years, ' '), "
+			"moved from clock.publish($1)", 1, params);
 	free(text);
 	if (!res)
 		return 1;
-	printf("%s days, %s changed; published: %s; %s clocks reckoned anew\n",
+	printf("%s days, %s changed; published: %s; "
+	       "%s clocks reckoned anew\n",
 	       PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 1),
 	       PQgetvalue(res, 0, 2), PQgetvalue(res, 0, 3));
 	PQclear(res);
