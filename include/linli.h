@@ -21,10 +21,13 @@
 #include "request.h"
 #include "seal.h"
 #include "secret.h"
+#include "roster.h"
 #include "session.h"
 #include "sms.h"
 #include "supervise.h"
 #include "table_out.h"
+#include "table.h"
 #include "text.h"
 #include "totp.h"
+#include "vault.h"
 #endif

@@ -57,4 +57,6 @@ const struct schema *schema_items(const struct schema *s);
 /* value of an x- keyword of this node, or NULL (e.g. "x-personal") */
 json_t *schema_extension(const struct schema *s, const char *keyword);
 json_t *schema_default(const struct schema *s); /* or NULL */
+/* The check of a format ("phone", "resident-id" …), or NULL. */
+bool (*schema_format_find(const char *name))(const char *text, size_t n);
 #endif

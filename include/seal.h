@@ -14,6 +14,13 @@ char *seal(struct arena *a, const char *text, const char *context);
 char *unseal(struct arena *a, const char *sealed, const char *context);
 /* 13812345678 → 138****5678; shorter ones keep the last two only. */
 char *mask_phone(struct arena *a, const char *phone);
+/* Whole files: malloc'd, *len in and out; unseal NULL as above. */
+unsigned char *seal_bytes(const unsigned char *bytes, size_t *len,
+			  const char *context);
+unsigned char *unseal_bytes(const unsigned char *sealed, size_t *len,
+			    const char *context);
+/* Keyed hash of any text, hex: tells the same text again, and nothing else. */
+char *keyed_hash(struct arena *a, const char *text, const char *context);
 /* Keyed blind index: hex HMAC of the normalised value, for exact look-up. */
 char *blind_index(struct arena *a, const char *text, const char *context);
 #endif

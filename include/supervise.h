@@ -65,12 +65,17 @@ int job_main(struct shared *shared, int metrics_fd);
 struct job_hook {
 	const char *query;
 	int every_s; /* 0 = each round; else it only looks, and is quiet */
+	/* Again at once while the first row says that there was something, for
+	 * a second; then others have their turn. */
+	bool eager;
 	/* The query's one :name, for this round; NULL skips the round. */
 	const char *(*bind)(void);
-	void (*done)(const PGresult *res);
+	void (*done)(const PGresult *res); /* NULL: the query was all */
 	/* May be NULL. True: there is more to do, the next round is now. */
 	bool (*more)(void);
 };
+/* There is something to bind now: the next round begins at once. */
+void job_soon(void);
 extern const struct job_hook *const all_job_hooks[]; /* src/domain/hooks.c */
 const struct job_hook *job_hook_find(const char *query); /* or NULL */
 /* A child's news for its slot and the supervisor. */

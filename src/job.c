@@ -24,6 +24,7 @@
 #define SECOND_US ((int64_t)1000000)
 #define TIMEOUT_US (90 * SECOND_US)
 #define LONGEST_PAUSE_US (60 * SECOND_US)
+#define EAGER_US SECOND_US
 
 struct job {
 	const struct query *query;
@@ -40,7 +41,11 @@ struct runner {
 	size_t count, at;
 	struct db_job call;
 	bool running, stopping;
+	bool soon;	       /* no rest after this round */
+	int64_t eager_until_us; /* 0 = its first time in this round */
 };
+
+static struct runner *turning; /* job_soon() */
 
 static void job_next(struct runner *r);
 
@@ -83,13 +88,42 @@ more(const struct runner *r)
 static void
 rest(struct runner *r)
 {
-	long ms = more(r) ? 0 : config.job_interval_ms;
+	long ms = r->soon || more(r) ? 0 : config.job_interval_ms;
 	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
 
 	if (r->at == r->count && db_ready(r->db))
 		metrics_round();
 	r->at = 0;
+	r->soon = false;
 	event_add(r->next, &tv);
+}
+
+void
+job_soon(void)
+{
+	const struct timeval now = { 0, 0 };
+
+	if (event_pending(turning->next, EV_TIMEOUT, NULL))
+		event_add(turning->next, &now);
+	else
+		turning->soon = true;
+}
+
+/* Some work comes in pieces, each a transaction: one after another, but not
+ * for so long that the rest of the jobs, or SIGTERM, would wait for it. */
+static bool
+again(struct runner *r, const struct job *j, long n)
+{
+	int64_t now = monotonic_us();
+
+	if (!j->hook || !j->hook->eager || n <= 0)
+		return false;
+	if (!r->eager_until_us)
+		r->eager_until_us = now + EAGER_US;
+	if (now < r->eager_until_us)
+		return true;
+	r->soon = true;
+	return false;
 }
 
 static void
@@ -103,8 +137,10 @@ job_failed(struct job *j, const struct db_job *call)
 	j->due_us = monotonic_us() + j->pause_us;
 	metrics_job(j->query->name, -1, call->db_us);
 	log_event(LOG_ERROR_, "job_failed", "%s: %s", j->query->name,
+		  /* Detail and context may quote somebody's row. */
 		  call->outcome == DB_ERROR ?
-			  PQresultErrorMessage(call->error) :
+			  PQresultErrorField(call->error,
+					     PG_DIAG_MESSAGE_PRIMARY) :
 			  "the database went away or took too long");
 }
 
@@ -112,14 +148,15 @@ static void
 job_done(struct db_job *call)
 {
 	struct runner *r = call->data;
-	struct job *j = &r->jobs[r->at++];
+	struct job *j = &r->jobs[r->at];
+	long n = 0;
 
 	r->running = false;
 	if (call->outcome == DB_OK) {
 		const PGresult *res = call->last;
-		long n = PQntuples(res);
 
-		if (j->hook)
+		n = PQntuples(res);
+		if (j->hook && j->hook->done)
 			j->hook->done(res);
 		else if (n > 0 && PQnfields(res) > 0)
 			n = atol(PQgetvalue(res, 0, 0));
@@ -134,6 +171,10 @@ job_done(struct db_job *call)
 				  n);
 	} else if (call->outcome != DB_AWAY) {
 		job_failed(j, call);
+	}
+	if (!again(r, j, n)) {
+		r->at++;
+		r->eager_until_us = 0;
 	}
 	job_next(r);
 }
@@ -252,8 +293,9 @@ job_main(struct shared *shared, int metrics_fd)
 	metrics_attach(-1);
 	log_open("job", config.log_level);
 	jobs_collect(&r);
+	turning = &r;
 	r.base = event_base_new();
-	if (!r.base || !offload_start(r.base, 1, 1))
+	if (!r.base || !offload_start(r.base, 1, 8))
 		abort();
 	term = event_open(&r, SIGTERM, EV_SIGNAL | EV_PERSIST, on_term);
 	hup = event_open(&r, SIGHUP, EV_SIGNAL | EV_PERSIST, on_hup);

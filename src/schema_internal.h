@@ -99,7 +99,6 @@ struct fault *schema_check_at(const struct schema *s, json_t **value,
 			      const char *pointer, struct arena *a);
 
 /* schema_format.c */
-bool (*schema_format_find(const char *name))(const char *text, size_t n);
 pcre2_code *schema_pattern_compile(const char *text, char why[128]);
 bool schema_pattern_match(const pcre2_code *code, const char *text, size_t n);
 

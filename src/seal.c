@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arena.h"
 #include "file.h"
 #include "text.h"
 
@@ -118,6 +119,42 @@ unseal(struct arena *a, const char *sealed, const char *context)
 	return text;
 }
 
+unsigned char *
+seal_bytes(const unsigned char *bytes, size_t *len, const char *context)
+{
+	unsigned char *out = xmalloc(NONCE + *len + TAG);
+
+	if (!loaded)
+		abort();
+	randombytes_buf(out, NONCE);
+	crypto_aead_xchacha20poly1305_ietf_encrypt(
+		out + NONCE, NULL, bytes, *len, (const unsigned char *)context,
+		strlen(context), NULL, out, sealing_key);
+	*len += NONCE + TAG;
+	return out;
+}
+
+unsigned char *
+unseal_bytes(const unsigned char *sealed, size_t *len, const char *context)
+{
+	unsigned char *out;
+
+	if (!loaded)
+		abort();
+	if (*len < NONCE + TAG)
+		return NULL;
+	*len -= NONCE + TAG;
+	out = xmalloc(*len + 1);
+	if (crypto_aead_xchacha20poly1305_ietf_decrypt(
+		    out, NULL, NULL, sealed + NONCE, *len + TAG,
+		    (const unsigned char *)context, strlen(context), sealed,
+		    sealing_key)) {
+		free(out);
+		return NULL;
+	}
+	return out;
+}
+
 /* Bytes, not characters: phones are ASCII by their format; anything else is
  * hidden all the same, only less evenly. */
 char *
@@ -152,22 +189,27 @@ normalise(struct arena *a, const char *text)
 }
 
 char *
-blind_index(struct arena *a, const char *text, const char *context)
+keyed_hash(struct arena *a, const char *text, const char *context)
 {
 	unsigned char mac[crypto_auth_hmacsha256_BYTES];
 	char *out = arena_alloc(a, 2 * sizeof(mac) + 1);
-	const char *value = normalise(a, text);
 	crypto_auth_hmacsha256_state state;
 
 	if (!loaded)
 		abort();
 	crypto_auth_hmacsha256_init(&state, index_key, sizeof(index_key));
-	/* The NUL between them keeps context and value apart. */
+	/* The NUL between them keeps context and text apart. */
 	crypto_auth_hmacsha256_update(&state, (const unsigned char *)context,
 				      strlen(context) + 1);
-	crypto_auth_hmacsha256_update(&state, (const unsigned char *)value,
-				      strlen(value));
+	crypto_auth_hmacsha256_update(&state, (const unsigned char *)text,
+				      strlen(text));
 	crypto_auth_hmacsha256_final(&state, mac);
 	hex_encode(out, mac, sizeof(mac));
 	return out;
+}
+
+char *
+blind_index(struct arena *a, const char *text, const char *context)
+{
+	return keyed_hash(a, normalise(a, text), context);
 }

@@ -376,3 +376,16 @@ def plant_exports(world):
     for name, export in made.items():
         harness.wait_for(lambda: getattr(world, name).get(f"/v1/exports/{export}").json()["state"] == "done", "a file")
     return made
+
+
+def plant_imports(world):
+    """In three communities a file with a mark: path → (id, mark)."""
+    made = {}
+    for n, (name, path) in enumerate((("community", "1/1/"), ("community2", "1/2/"), ("community_far", "2/1/"))):
+        mark = f"zzimport{n}zz"
+        reply = getattr(world, name).post("/v1/imports", params={"source": mark}, headers={"Content-Type": "text/csv"},
+                                          data=f"source_id,name,address\n{mark},x,x\n")
+        assert reply.status_code == 201, reply.text
+        made[path] = reply.json()["id"], mark
+    harness.wait_for(lambda: world.sql("select count(*) from transfer.import where state = 'ready'") == [(3,)], "their reports")
+    return made

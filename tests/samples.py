@@ -444,6 +444,23 @@ def own_pairing(world, role):
     return {"ids": {"id": act(world, "community", "createPairing", body=two_people(world, role)["body"])["id"]}}
 
 
+# Files of persons.
+
+def table_upload(world, role, data="人员编号,姓名,地址\nP1,唐小兰,双福苑3栋2单元502\n"):
+    """An account has three open at most."""
+    world.sql("update transfer.import set state = 'dropped' where state in ('reading', 'checking', 'ready')")
+    return {"query": {"source": "社智在线"}, "data": data.encode(), "headers": {"Content-Type": "text/csv"}}
+
+
+def table_import(world, role):
+    need = table_upload(world, role)
+    reply = getattr(world, PERSON[role]).post("/v1/imports", params=need["query"], data=need["data"], headers=need["headers"])
+    assert reply.status_code == 201, reply.text
+    path = f"/v1/imports/{reply.json()['id']}"
+    harness.wait_for(lambda: world.street.get(path).json()["state"] == "ready", "a report")
+    return {"ids": {"id": reply.json()["id"]}}
+
+
 def own_client(world, role):
     return {"ids": {"id": act(world, "street", "createClient")["id"]}}
 
@@ -605,6 +622,8 @@ NEEDS = {
     "getDoorCampaign": own_campaign, "endDoorCampaign": own_campaign, "listDoorKnocks": own_campaign,
     "recordDoorKnock": knocked,
     "createPairing": two_people, "getPairing": own_pairing, "endPairing": own_pairing,
+    "uploadImport": table_upload, "getImport": table_import, "listImportRows": table_import,
+    "commitImport": table_import, "dropImport": table_import,
     "createSession": lambda world, role: {"body": {"login": "resident", "password": "linli-demo"}},
     "refreshSession": refresh_token,
     "deleteSession": own_session,

@@ -195,6 +195,12 @@ def test_unknown_and_repeated_query_parameters_are_400(shared, op):
         assert (reply.status_code, reply.json()["code"]) == (400, "repeated_parameter")
 
 
+def some_body(op):
+    """Its example; of an upload some bytes that are taken for a file."""
+    files = sorted(op.media.keys() - {"application/json", "multipart/form-data"})
+    return {"json": op.example} if op.example or not files else {"data": b"x", "headers": {"Content-Type": files[0]}}
+
+
 @every(of("query"))
 def test_every_bad_query_parameter_is_named(shared, op):
     """security 21"""
@@ -202,7 +208,7 @@ def test_every_bad_query_parameter_is_named(shared, op):
              for p in op.params if p["in"] == "query"}
     for n in range(max(map(len, lists.values()))):
         query = {name: found[n][0] for name, found in lists.items() if n < len(found)}
-        reply = send(shared, op, person_for(op), query=query, json=op.example)
+        reply = send(shared, op, person_for(op), query=query, **some_body(op))
         assert (reply.status_code, reply.json()["code"]) == (400, "invalid_parameter"), \
             f"{query}: {reply.text}"
         for name in query:
@@ -227,8 +233,8 @@ def test_bad_headers_are_refused(shared, op):
         bad = ["a" * 65] + (["", "a b", "a/b", "ä"] if p["name"] == "Idempotency-Key" else
                             ["1", '"', '""', 'W/"1"', '"1", "2"'] if p["name"] == "If-Match" else [])
         for text in bad:
-            body = {"json": op.example} if op.example or not op.media else {"data": b"x"}
-            headers = {p["name"]: text.encode(), **({"Content-Type": "image/png"} if "data" in body else {})}
+            body = some_body(op)
+            headers = {**body.pop("headers", {}), p["name"]: text.encode()}
             reply = send(shared, op, person_for(op), headers=headers, **body)
             assert reply.status_code == 400, f"{p['name']}: {text}: {reply.text}"
             assert reply.json()["errors"][0]["name"] == p["name"]

@@ -59,6 +59,7 @@ def planted(shared):
     shared.hazards = plant_module.plant_hazards(shared)
     shared.exports = plant_module.plant_exports(shared)
     shared.care = plant_module.plant_care(shared)
+    shared.imports = plant_module.plant_imports(shared)
     shared.claims, shared.login = plant_module.plant_claims(shared), plant_module.plant_login(shared)
     shared.settle()
     return shared
@@ -167,6 +168,9 @@ class Reader:
         elif "/exports/" in op.template:
             for export in self.world.exports.values():
                 self.get(op, op.template.format(id=export))
+        elif "/imports/" in op.template:
+            for made, _ in self.world.imports.values():
+                self.get(op, op.template.format(id=made))
         elif "/clients/" in op.template:
             for client, _ in self.world.clients.values():
                 self.get(op, op.template.format(id=client))
@@ -271,6 +275,7 @@ def test_no_marker_out_of_scope_in_any_reply(readers, planted, name):
                if not sees_redraw(name, path)]
     hidden += person_marks(planted, name)[1]
     hidden += [ids["persons"] for path, ids in planted.people.items() if plant_module.viewer(name, path) is None]
+    hidden += [word for path, words in planted.imports.items() if not sees_redraw(name, path) for word in words]
     for where, text in reader.text:
         # what one asks for comes back in no list; an echo of the address would be one
         leaks += [f"{mark} in {where}" for mark in hidden if mark in text]
@@ -292,6 +297,7 @@ def test_every_marker_in_scope_is_found(readers, planted, name):
                 for word in (hazard, photo, mark, mark + "d")]
     visible += [ids["mark"] + kind for path, ids in planted.care.items() for kind in "vkpd"
                 if (sees_care if kind in "vk" else sees_plan)(name, path)]
+    visible += [word for path, words in planted.imports.items() if sees_redraw(name, path) for word in words]
     assert [m for m in visible if m not in everything] == []
     assert visible or name in ("lead_ended", "visitor", "program")
 
@@ -460,6 +466,8 @@ def hidden_ids(world, op, name):
         return [grid_id(p) for p in GRIDS if p not in open_to]
     if "/duty-areas/" in op.template:
         return [a for path, a in world.areas.items() if not sees_redraw(name, path)]
+    if "/imports/" in op.template:
+        return [i for path, (i, _) in world.imports.items() if not sees_redraw(name, path)]
     if "/redraws/" in op.template:
         return [r for path, r in world.redraws.items() if not sees_redraw(name, path)]
     if "/compounds/" in op.template or "/buildings/" in op.template or op.method == "PUT" and "/dwellings/" in op.template:

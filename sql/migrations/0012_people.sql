@@ -122,6 +122,7 @@ create table people.person (
 	verified_by uuid,
 	source text,
 	source_id text check (source_id is null or source is not null),
+	source_digest text collate "C",
 	version integer not null default 1,
 	created_at timestamptz not null default core.now(),
 	created_by uuid,
@@ -139,6 +140,7 @@ create index person_away on people.person (street_id, updated_at) where househol
 create unique index person_account on people.person (street_id, account_id) where account_id is not null;
 comment on table people.person is
 	'class: street. 居民, one record for all uses. path is that of the dwelling they live in (last lived in; own); accounts are their own and their guardians''.';
+comment on column people.person.source_digest is 'Keyed hash of what the source said last: an import that says the same again changes nothing, whatever was corrected here since';
 comment on column people.person.status is 'restricted: kept because it must be, hidden and used for nothing else; erased: a pseudonym';
 
 create table people.secret (
@@ -605,8 +607,8 @@ begin
 	perform care.refresh(p_ids);
 	delete from people.gram x where x.street_id = street and x.person_id = any (p_ids);
 	insert into people.gram (street_id, gram, path, person_id, accounts)
-	select distinct street, substr(n.name, i, 2), p.path, p.id, p.accounts
-	from people.person p, people.plain_name(p.name) n (name), generate_series(1, greatest(length(n.name) - 1, 1)) i
+	select street, g.gram, p.path, p.id, p.accounts
+	from people.person p, people.grams_of(p.name) g (gram)
 	where p.street_id = street and p.id = any (p_ids) and p.status = 'active';
 end
 $$;
@@ -617,6 +619,11 @@ create function people.plain_name(name text) returns text
 language sql immutable strict parallel safe
 return lower(regexp_replace(normalize(name, nfkc), '[[:space:]·•]', '', 'g'));
 comment on function people.plain_name(text) is 'A name as it is searched: one width, no case, no dots or spaces.';
+
+create function people.grams_of(name text) returns setof text
+language sql immutable strict parallel safe rows 2
+as $$select distinct substr(n.name, i, 2) from people.plain_name($1) n (name), generate_series(1, greatest(length(n.name) - 1, 1)) i$$;
+comment on function people.grams_of(text) is 'The pairs of neighbouring characters of a name, or its only one.';
 
 -- The seam of boundaries: what stands under a dwelling moves with it.
 create function people.follow_dwelling(p_ids uuid[], p_path text) returns void
@@ -1484,7 +1491,8 @@ begin
 	update people.data_request x set wish = null where x.street_id = p.street_id and x.person_id = p.id;
 	update people.household x set head_id = null where x.street_id = p.street_id and x.head_id = p.id;
 	update people.person x set name = alias, sex = null, born_on = null, phone_mask = null, id_number_mask = null,
-		account_id = null, household_id = null, source = null, source_id = null, status = 'erased',
+		account_id = null, household_id = null, source = null, source_id = null, source_digest = null,
+		status = 'erased',
 		version = x.version + 1, updated_at = core.now()
 	where x.street_id = p.street_id and x.id = p.id;
 	perform people.refresh(array[p.id]);

@@ -4,22 +4,24 @@
 
 #include "linli.h"
 
-extern const struct hook changes_hooks[], exports_hooks[], issuers_hooks[],
-	oauth_hooks[], ops_hooks[], photos_hooks[], second_hooks[],
-	sessions_hooks[], sms_hooks[], staff_hooks[], wechat_hooks[];
+extern const struct hook changes_hooks[], exports_hooks[], imports_hooks[],
+	issuers_hooks[], oauth_hooks[], ops_hooks[], photos_hooks[],
+	second_hooks[], sessions_hooks[], sms_hooks[], staff_hooks[],
+	wechat_hooks[];
 
 const struct hook *const all_hooks[] = {
-	changes_hooks, exports_hooks, issuers_hooks, oauth_hooks,
+	changes_hooks, exports_hooks, imports_hooks, issuers_hooks, oauth_hooks,
 	ops_hooks,     photos_hooks,  second_hooks,  sessions_hooks,
 	sms_hooks,     staff_hooks,   wechat_hooks,  NULL,
 };
 
 extern const struct job_hook audit_job_hooks[], exports_job_hooks[],
-	ops_job_hooks[], photos_job_hooks[];
+	imports_job_hooks[], ops_job_hooks[], photos_job_hooks[];
 
 const struct job_hook *const all_job_hooks[] = {
 	audit_job_hooks,
 	exports_job_hooks,
+	imports_job_hooks,
 	ops_job_hooks,
 	photos_job_hooks,
 	NULL,
