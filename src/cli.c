@@ -90,10 +90,11 @@ read_all(FILE *in)
 char *
 cli_read_file(const char *path)
 {
-	FILE *in = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+	bool piped = strcmp(path, "-") == 0;
+	FILE *in = piped ? stdin : fopen(path, "re");
 	char *text = in ? read_all(in) : NULL;
 
-	if (in && in != stdin)
+	if (in && !piped)
 		fclose(in);
 	if (!text)
 		fprintf(stderr, "linlid: %s cannot be read, is empty, binary "

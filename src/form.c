@@ -19,9 +19,11 @@ form_decode(struct arena *a, const char *s, size_t n)
 	size_t len = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		char c = s[i] == '+' ? ' ' : s[i];
+		char c = s[i];
 
-		if (c == '%') {
+		if (c == '+') {
+			c = ' ';
+		} else if (c == '%') {
 			if (n - i < 3 || hex(s[i + 1]) < 0 || hex(s[i + 2]) < 0)
 				return NULL;
 			c = (char)(hex(s[i + 1]) * 16 + hex(s[i + 2]));

@@ -344,10 +344,11 @@ outbound_start(struct event_base *base)
 void
 outbound_stop(void)
 {
-	while (calls) {
-		if (calls->easy)
-			curl_multi_remove_handle(multi, calls->easy);
-		call_free(calls);
+	for (struct call *c = calls, *next; c; c = next) {
+		next = c->next;
+		if (c->easy)
+			curl_multi_remove_handle(multi, c->easy);
+		call_free(c);
 	}
 	curl_multi_cleanup(multi);
 	multi = NULL;

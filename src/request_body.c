@@ -168,7 +168,8 @@ request_seal_personal(struct request *rq)
 		plain = arena_strdup(rq->arena, text);
 		if (is_id_number(kind)) {
 			/* The check character may be typed either way. */
-			plain[17] = plain[17] == 'x' ? 'X' : plain[17];
+			if (plain[17] == 'x')
+				plain[17] = 'X';
 			put_id_number(rq, name, plain);
 		} else {
 			body_put(rq, name, "_mask",
