@@ -209,14 +209,16 @@ static char *
 cursor_by(const PGresult *res, int row, const char *names)
 {
 	struct arena *a = arena_new();
-	char *rest = arena_strdup(a, names), *name, *text = NULL;
+	char *rest = arena_strdup(a, names), *name;
+	char *text = arena_strdup(a, "");
+	const char *between = "";
 
 	while ((name = strsep(&rest, ","))) {
 		int i = column_find(res, name);
 		const char *value = i < 0 ? "" : PQgetvalue(res, row, i);
 
-		text = text ? arena_printf(a, "%s:%s", text, value)
-			    : arena_strdup(a, value);
+		text = arena_printf(a, "%s%s%s", text, between, value);
+		between = ":";
 	}
 	text = xstrdup(text);
 	arena_free(a);

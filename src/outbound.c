@@ -131,8 +131,8 @@ collect(void)
 static void
 on_socket(evutil_socket_t fd, short what, void *unused)
 {
-	int running, mask = (what & EV_READ ? CURL_CSELECT_IN : 0) |
-			    (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
+	int running, mask = ((what & EV_READ) ? CURL_CSELECT_IN : 0) |
+			    ((what & EV_WRITE) ? CURL_CSELECT_OUT : 0);
 
 	(void)unused;
 	curl_multi_socket_action(multi, fd, mask, &running);
@@ -166,8 +166,8 @@ static int
 want_socket(CURL *easy, curl_socket_t fd, int what, void *unused, void *known)
 {
 	struct event *ev = known;
-	short events = EV_PERSIST | (what & CURL_POLL_IN ? EV_READ : 0) |
-		       (what & CURL_POLL_OUT ? EV_WRITE : 0);
+	short events = EV_PERSIST | ((what & CURL_POLL_IN) ? EV_READ : 0) |
+		       ((what & CURL_POLL_OUT) ? EV_WRITE : 0);
 
 	(void)easy, (void)unused;
 	if (ev)
