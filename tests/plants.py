@@ -389,3 +389,20 @@ def plant_imports(world):
         made[path] = reply.json()["id"], mark
     harness.wait_for(lambda: world.sql("select count(*) from transfer.import where state = 'ready'") == [(3,)], "their reports")
     return made
+
+
+# Where a piece of equipment is, who entered it, whose it is.
+EQUIPMENT = [("1/1/1/1/", "lead", "merchant"), ("1/1/1/2/", "lead_next", "department"), ("1/2/1/1/", "community2", None),
+             ("2/1/1/1/", "lead_far", None)]
+
+
+def plant_equipment(world):
+    """One in each place: (id, photo, mark, path, nobody, org)."""
+    made = []
+    for n, (path, by, org) in enumerate(EQUIPMENT):
+        picture, mark = samples.photo(world, by), f"zzequipment{n}zz"
+        ids = {"id": samples.act(world, by, "createEquipment", body={
+            "kind": "aed", "serial": mark, "place": mark + "p", "grid_id": grid_id(path), "org_id": samples.ORGS.get(org)})["id"]}
+        samples.act(world, by, "inspectEquipment", ids, {"ok": True, "note": mark + "d", "photo_ids": [picture]})
+        made.append((ids["id"], picture, mark, path, None, org))
+    return made

@@ -561,10 +561,35 @@ def asked_extension(world, role):
     return need
 
 
+def equipment(world, role, **fields):
+    """A piece of the role's own organisation's."""
+    return {"ids": {"id": act(world, "lead", "createEquipment", body={
+        **world.spec.by_id["createEquipment"].example, "serial": uuid.uuid4().hex,
+        "org_id": ORGS.get(role, ORGS["merchant"]), **fields})["id"]}}
+
+
+def equipment_shown(world, role):
+    """One that somebody has looked at, with a photo."""
+    need, picture = equipment(world, role), photo(world, "lead")
+    act(world, "lead", "inspectEquipment", need["ids"], {"ok": True, "photo_ids": [picture]})
+    return {"ids": {**need["ids"], "photo_id": picture}}
+
+
+def with_serial(operation, make=lambda world, role: {}):
+    return lambda world, role: {**make(world, role), "body": {
+        **world.spec.by_id[operation].example, "serial": uuid.uuid4().hex}}
+
+
 NEEDS = {
     "putClockPolicies": with_if_match("/v1/clock-policies", lambda world, role: {"ids": {}}),
     "getClock": clock_of, "requestExtension": clock_of,
     "grantExtension": asked_extension, "refuseExtension": asked_extension,
+    "createEquipment": with_serial("createEquipment"), "replaceEquipment": with_serial("replaceEquipment", equipment),
+    "updateEquipment": with_if_match("/v1/equipment/{id}", with_serial("updateEquipment", equipment)),
+    "getEquipment": equipment, "retireEquipment": equipment, "inspectEquipment": equipment,
+    "listEquipmentInspections": equipment_shown, "listEquipmentPhotos": equipment_shown,
+    "downloadEquipmentPhoto": equipment_shown,
+    "createHazardFromEquipment": lambda world, role: equipment(world, role, expires_on="2022-01-01"),
     "getHazard": hazard_shown, "listHazardEvents": hazard_shown, "listHazardPhotos": hazard_shown,
     "downloadHazardPhoto": hazard_shown, "issueHazardNotice": hazard_to_order, "assignHazard": hazard_escalated,
     "submitHazard": hazard_rectified, "reportHazardToAuthority": hazard_at_business,

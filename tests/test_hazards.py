@@ -7,6 +7,7 @@ import pytest
 
 import harness
 import samples
+import story
 from story import A, B, D, at, do, feed, read, submit, together, upload, walk
 
 SHOP, BUREAU = samples.ORGS["merchant"], samples.ORGS["department"]
@@ -312,7 +313,6 @@ def test_lists_and_filters(shared):
 
 def test_it_goes_along_when_its_ground_changes_hands(world):
     """domain.md rule 13: a boundary moves over an open hazard, the new lead sees it and the old one does not."""
-    import story
     h = find(world.lead, position={"lon": 104.092, "lat": 30.66, "crs": "wgs84"})
     done = find(world.lead, position={"lon": 104.092, "lat": 30.66, "crs": "wgs84"})
     act(world.community, done, "dismiss", reason="不是隐患")

@@ -785,7 +785,11 @@ begin
 		select 'hazard', h.id, h.grid_id, h.lon, h.lat
 		from field.hazard h
 		where h.street_id = street and h.is_open
-			and h.path = any (array(select i.path from item i where i.change <> 'create')))
+			and h.path = any (array(select i.path from item i where i.change <> 'create'))
+		union all
+		select 'equipment', e.id, e.grid_id, e.lon, e.lat
+		from field.equipment e
+		where e.street_id = street and e.path = any (array(select i.path from item i where i.change <> 'create')))
 	select x.what, x.id, x.grid_id, x.goal
 	from (select t.what, t.id, t.grid_id, case
 			-- Only what the line itself passes over moves; a grid that closes
@@ -808,7 +812,7 @@ begin
 end
 $$;
 comment on function grid.redraw_moves(uuid) is
-	'Dwellings, open tickets and hazards that a redraw puts under another grid: those on ground that changes hands, and all of a closed grid. to_grid null: a closed grid with nobody to take over. As role system.';
+	'Dwellings, equipment, open tickets and hazards that a redraw puts under another grid: those on ground that changes hands, and all of a closed grid. to_grid null: a closed grid with nobody to take over. As role system.';
 
 create function grid.household_count(p_dwellings uuid[]) returns integer
 language plpgsql stable
@@ -1054,7 +1058,8 @@ begin
 	perform grid.describe_redraw(p_id);
 	for m in select x.to_grid, g.path, array_agg(x.id) filter (where x.what = 'dwelling') as dwellings,
 			coalesce(array_agg(x.id) filter (where x.what = 'ticket'), '{}') as tickets,
-			coalesce(array_agg(x.id) filter (where x.what = 'hazard'), '{}') as hazards
+			coalesce(array_agg(x.id) filter (where x.what = 'hazard'), '{}') as hazards,
+			coalesce(array_agg(x.id) filter (where x.what = 'equipment'), '{}') as equipment
 		from grid.redraw_moves(p_id) x
 		join grid.grid g on g.street_id = street and g.id = x.to_grid
 		group by x.to_grid, g.path order by g.path
@@ -1062,6 +1067,7 @@ begin
 		perform grid.move_dwellings(m.dwellings, m.to_grid, r.from_on);
 		perform ticket.hand_over(t, m.to_grid, m.path, 'system', r.note) from unnest(m.tickets) t;
 		perform field.hand_over(h, m.to_grid, m.path) from unnest(m.hazards) h;
+		perform field.move_equipment(m.equipment, m.to_grid, m.path);
 	end loop;
 	perform grid.follow_leads(p_id, r.from_on);
 	perform grid.follow_offices(p_id);
@@ -1071,7 +1077,7 @@ begin
 end
 $$;
 comment on function grid.execute_redraw(uuid) is
-	'On the day of a redraw: dwellings, open tickets and hazards go to their new grid, leads of closed grids end or follow. Its callers have it locked and scheduled. Not for the app.';
+	'On the day of a redraw: dwellings, equipment, open tickets and hazards go to their new grid, leads of closed grids end or follow. Its callers have it locked and scheduled. Not for the app.';
 
 create function grid.follow_leads(p_id uuid, p_on date) returns void
 language plpgsql

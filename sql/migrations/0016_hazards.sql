@@ -550,7 +550,11 @@ begin
 		join field.hazard h on h.street_id = e._street_id and h.id = e.subject_id
 		where e._street_id = core.street() and e.subject_id = p_id and e.subject = 'hazard'
 			and p_org in (h.org_id, h.enforcer_id)
-			and (p_org = h.enforcer_id or e.at >= h.noticed_at and e.action not in ('assign', 'report_authority'));
+			and (p_org = h.enforcer_id or e.action not in ('assign', 'report_authority')
+				-- ids tell the order of what one transaction did
+				and e.id >= (select n.id from core.event n where n.street_id = h.street_id
+					and n.subject_id = h.id and n.action = 'issue_notice' and n.at >= h.noticed_at
+					order by n.id limit 1));
 end
 $$;
 comment on function field.org_timeline(uuid, uuid, uuid) is

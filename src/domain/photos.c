@@ -219,5 +219,6 @@ const struct hook photos_hooks[] = {
 	  .before = upload_before },
 	{ .operation = "downloadPhoto", .reply = download_reply },
 	{ .operation = "downloadHazardPhoto", .reply = download_reply },
+	{ .operation = "downloadEquipmentPhoto", .reply = download_reply },
 	{ 0 },
 };
