@@ -35,4 +35,4 @@ select clock.extend(:id::uuid, 'refuse_extension', null, :reason::text);
 select * from clock.clock_view c where c._street_id = :street::int and c.id = :id::uuid;
 
 -- helper: jobClocks
-select clock.tick(1000) as fired;
+select clock.tick(3000) as fired;

@@ -9,6 +9,7 @@ import statistics
 import sys
 import time
 
+import clocks
 import load
 import report
 import signin
@@ -246,6 +247,8 @@ def main():
         bench.rows()
         if os.environ.get("CITY"):
             bench.city()
+        say("a million clocks")
+        clocks.measure(bench)
         bench.memory()
         bench.signin()
         bench.crowd()
