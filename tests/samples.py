@@ -251,6 +251,11 @@ def submit(world, role):
     return {"body": body}
 
 
+def brought(world, role):
+    """What a program brings, under a new id of its own."""
+    return {"body": {**world.spec.by_id["submitSourceTicket"].example, "source_id": uuid.uuid4().hex}}
+
+
 def start(world, role):
     return in_state("accepted" if role == "grid_lead" else "escalated_community")(world, role)
 
@@ -702,16 +707,19 @@ NEEDS = {
     "listSimilarTickets": lambda world, role: {"query": {
         "category": "pets", "lon": 104.1, "lat": 30.66, "crs": "wgs84"}},
     "submitTicket": submit,
+    "submitSourceTicket": brought,
     "updateTicket": with_if_match("/v1/tickets/{id}", in_state("submitted")),
     "startTicket": start,
     "transferTicket": transfer,
     "mergeTicket": merge,
     "supportTicket": in_state("submitted", by="resident2"),
     "unsupportTicket": supported,
+    "getTicket": lambda world, role: {"ids": {"id": act(world, "program", "submitSourceTicket", body=brought(world, role)["body"])[
+        "id"]}} if role == "client" else in_state("submitted")(world, role),
     "uploadPhoto": upload,
     "downloadPhoto": photo_of_ticket,
     **{operation: in_state(state) for operation, state in {
-        "getTicket": "submitted", "acceptTicket": "submitted", "rejectTicket": "submitted",
+        "acceptTicket": "submitted", "rejectTicket": "submitted",
         "escalateTicket": "accepted", "suspendTicket": "in_progress", "resumeTicket": "suspended",
         "resolveTicket": "in_progress", "sendBackTicket": "resolved", "replyTicket": "resolved",
         "rateTicket": "replied", "reopenTicket": "replied", "withdrawTicket": "submitted",

@@ -432,6 +432,19 @@ def test_areas_of_duty_follow_a_split(world):
     assert now == {GENERAL, *(g["grid_id"] for g in done["grids"][:2])}
 
 
+def test_a_lead_proposes_and_the_community_decides(world):
+    seen = preview(world.lead, *CUT, note="12户楼在二网格的院坝里")
+    assert seen["state"] == "preview" and world.lead.get(f"/v1/redraws/{seen['id']}").status_code == 200
+    assert commit(world.lead, seen, 403) == "role_not_allowed"
+    assert world.lead2.get(f"/v1/redraws/{seen['id']}").status_code == 404, "of the same grid, but not theirs"
+    assert world.community2.get(f"/v1/redraws/{seen['id']}").status_code == 404
+    assert preview(world.lead, feature(D, box(WEST, SOUTH, LINE, NORTH)), status=422) == ("grid_not_found", "/features/0/id")
+    assert preview(world.lead, feature(GENERAL, box(WEST, SOUTH, EAST, NORTH)), status=422)[0] == "grid_not_found"
+    assert preview(world.lead_ended, *CUT, status=403) == "role_not_allowed"
+    assert [r["note"] for r in walk(world.community, "/v1/redraws", state="preview")] == ["12户楼在二网格的院坝里"]
+    assert commit(world.community, seen)["state"] == "done"
+
+
 def test_two_micro_grids_become_one(world):
     t = settle_twelve(world)
     seen = preview(world.community, feature(B, None, predecessors=[A], keep_leads=True), close=[A])

@@ -61,9 +61,10 @@ return case current_setting('linli.role', true)
 	when 'resident' then is_public or owner_id = current_setting('linli.actor', true)::uuid
 	when 'street' then true
 	when 'system' then true
+	when 'client' then owner_id = current_setting('linli.actor', true)::uuid
 	else path ^@ any (nullif(current_setting('linli.scopes', true), '')::text[]) end;
 comment on function core.may_see(text, uuid, boolean) is
-	'The one rule of visibility inside a street, for policies (beside street_id = core.street()): street and system all, community and grid_lead their subtrees, a resident what is public or their own; department, merchant and client nothing.';
+	'The one rule of visibility inside a street, for policies (beside street_id = core.street()): street and system all, community and grid_lead their subtrees, a resident what is public or their own, a client its own; department and merchant nothing.';
 
 create function core.may_see_private(path text, owner_id uuid) returns boolean
 language sql stable parallel safe
@@ -71,6 +72,7 @@ return case current_setting('linli.role', true)
 	when 'resident' then owner_id = current_setting('linli.actor', true)::uuid
 	when 'street' then true
 	when 'system' then true
+	when 'client' then owner_id = current_setting('linli.actor', true)::uuid
 	else path ^@ any (nullif(current_setting('linli.scopes', true), '')::text[]) end;
 comment on function core.may_see_private(text, uuid) is
 	'As core.may_see, for what is never public: staff in scope, or the owner.';

@@ -791,10 +791,10 @@ declare
 	due timestamptz;
 	warn timestamptz;
 	shown boolean := ticket.publicity(b);
-	own boolean := core.role() = 'resident';
+	own boolean := core.role() in ('resident', 'client');
 	on_behalf boolean := jsonb_typeof(b -> 'on_behalf') = 'object';
 begin
-	if core.role() not in ('resident', 'grid_lead') then
+	if core.role() not in ('resident', 'grid_lead', 'client') then
 		perform core.fail(403, 'role_not_allowed');
 	elsif own and on_behalf then
 		perform core.fail(422, 'on_behalf_not_allowed', '/on_behalf');

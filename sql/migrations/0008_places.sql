@@ -522,7 +522,7 @@ comment on table grid.redraw is
 alter table grid.redraw enable row level security;
 alter table grid.redraw force row level security;
 create policy staff on grid.redraw
-	using (street_id = core.street() and core.may_see_private(path, null));
+	using (street_id = core.street() and (core.may_see_private(path, null) or created_by = core.actor()));
 
 create table grid.redraw_item (
 	street_id integer not null,
@@ -560,6 +560,13 @@ end
 $$;
 comment on function grid.boundary_of(uuid, date) is 'The boundary of a grid of the caller''s street on a day, or null.';
 
+create function grid.may_propose(kind text, path text) returns boolean
+language sql stable parallel safe
+return grid.may_maintain(kind, path) or (core.role() = 'grid_lead' and kind in ('micro', 'special')
+	and core.path_head(path, 2) = any (array(select core.path_head(s, 2) from unnest(core.scopes()) s)));
+comment on function grid.may_propose(text, text) is
+	'Whose grids somebody may put into a preview: those they maintain, a lead the micro-grids and special grids of the community.';
+
 create function grid.to_redraw(p_grid uuid, p_pointer text) returns grid.grid
 language plpgsql stable
 as $$
@@ -567,7 +574,7 @@ declare
 	g grid.grid;
 begin
 	select x.* into g from grid.grid x where x.street_id = core.street() and x.id = p_grid;
-	if not found or not grid.may_maintain(g.kind, g.path) then
+	if not found or not grid.may_propose(g.kind, g.path) then
 		perform core.fail(422, 'grid_not_found', p_pointer);
 	elsif g.valid_to is not null then
 		perform core.fail(409, 'grid_closed', p_pointer);
@@ -576,7 +583,7 @@ begin
 end
 $$;
 comment on function grid.to_redraw(uuid, text) is
-	'A grid the caller may maintain and that stays open, or LN422 grid_not_found, LN409 grid_closed at the pointer.';
+	'A grid the caller may redraw, or propose to, and that stays open, or LN422 grid_not_found, LN409 grid_closed at the pointer.';
 
 create function grid.merged_boundary(p_own public.geometry, p_predecessors uuid[], p_on date) returns public.geometry
 language plpgsql stable
@@ -650,7 +657,7 @@ begin
 	select p.path, p.kind, p.valid_to into parent from grid.grid p
 	where p.street_id = core.street() and p.id = (props ->> 'parent_id')::uuid;
 	g.kind := props ->> 'kind';
-	if not found or not grid.may_maintain(g.kind, parent.path) then
+	if not found or not grid.may_propose(g.kind, parent.path) then
 		perform core.fail(422, 'grid_not_found', p_pointer || '/parent_id');
 	elsif parent.valid_to is not null then
 		perform core.fail(409, 'grid_closed', p_pointer || '/parent_id');
@@ -909,9 +916,13 @@ declare
 	shut constant uuid[] := array(select jsonb_array_elements_text(
 		coalesce(nullif(b -> 'close', 'null'), '[]'))::uuid);
 	features constant jsonb := b -> 'features';
-	whose text := (core.scopes())[1];
+	-- What a lead proposes lies with the community, who decides.
+	whose constant text := case core.role() when 'grid_lead' then core.path_head((core.scopes())[1], 2)
+		else (core.scopes())[1] end;
 begin
-	if day < core.today() then
+	if whose is null then
+		perform core.fail(403, 'role_not_allowed');
+	elsif day < core.today() then
 		perform core.fail(422, 'date_passed', '/from_on');
 	elsif jsonb_array_length(features) + cardinality(shut) = 0 then
 		perform core.fail(422, 'redraw_empty', '/features');

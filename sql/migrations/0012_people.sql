@@ -1894,6 +1894,11 @@ end
 $$;
 comment on function people.owners(uuid) is 'Who owns or owned a dwelling; names masked, for an owner may live on other ground.';
 
+create function people.crowd(n bigint) returns bigint
+language sql immutable parallel safe
+return case when n = 0 or n >= 5 then n end;
+comment on function people.crowd(bigint) is 'A number of people, null when they are too few to stay unknown (k = 5).';
+
 create function people.summary(p_under uuid) returns table (grid_id uuid, persons bigint, households bigint, minors bigint,
 	verified bigint, tags json)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
@@ -1903,13 +1908,24 @@ declare
 begin
 	if p_under is null then
 		place := coalesce((core.scopes())[1], core.street() || '/');
-	elsif place is null or not (core.role() = 'street' or place ^@ any (core.scopes())) then
+	elsif place is null or not (core.role() in ('street', 'client') or place ^@ any (core.scopes())) then
 		perform core.fail(422, 'grid_not_found', '/under');
 	end if;
-	return query select p_under, c.* from people.counts(place) c;
+	if core.role() <> 'client' then
+		return query select p_under, c.* from people.counts(place) c;
+		return;
+	end if;
+	-- A program counts nobody who could be told from four others, and what is
+	-- told of few people is told of none of them.
+	return query select p_under, x.all_, case when x.all_ is not null then people.crowd(c.households) end,
+		case when x.all_ is not null then people.crowd(c.minors) end,
+		case when x.all_ is not null then people.crowd(c.verified) end,
+		(select coalesce(json_agg(t), '[]') from json_array_elements(c.tags) t
+			where x.all_ is not null and people.crowd((t ->> 'count')::bigint) is not null)
+	from people.counts(place) c, people.crowd(c.persons) x (all_);
 end
 $$;
-comment on function people.summary(uuid) is 'Figures of a grid of the caller''s ground, null = the first of it. LN422 grid_not_found.';
+comment on function people.summary(uuid) is 'Figures of a grid of the caller''s ground, null = the first of it; for a program only what people.crowd() lets through. LN422 grid_not_found.';
 
 create function people.counts(p_path text) returns table (persons bigint, households bigint, minors bigint, verified bigint, tags json)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set linli.role = 'system'

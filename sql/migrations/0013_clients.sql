@@ -249,6 +249,35 @@ end
 $$;
 comment on function identity.bar_client(uuid, boolean) is 'Bars a client and ends its tokens, or lets it in again. LN404 not_found.';
 
+---------------------------------------------------------------- what they report
+create table ticket.source (
+	street_id integer not null,
+	client_id uuid not null,
+	source_id text collate "C" not null,
+	ticket_id uuid not null,
+	primary key (street_id, client_id, source_id),
+	foreign key (street_id, ticket_id) references ticket.ticket (street_id, id)
+);
+comment on table ticket.source is
+	'class: street. Tickets that programs brought: as what the ticket is known in the system it comes from, where it is one.';
+alter table ticket.source enable row level security;
+alter table ticket.source force row level security;
+create policy own on ticket.source using (street_id = core.street() and client_id = core.actor());
+
+create function ticket.submit_source(p_id uuid, p_source text, b jsonb) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+	perform ticket.submit(p_id, b);
+	insert into ticket.source (street_id, client_id, source_id, ticket_id)
+	values (core.street(), core.actor(), p_source, p_id);
+exception when unique_violation then
+	perform core.fail(409, 'source_id_taken', '/source_id');
+end
+$$;
+comment on function ticket.submit_source(uuid, text, jsonb) is
+	'A ticket brought by a program, once under each id of its own. LN409 source_id_taken, and as ticket.submit.';
+
 create function identity.sweep_assertions() returns integer
 language plpgsql
 as $$
@@ -268,4 +297,5 @@ grant execute on function identity.client_keys(uuid),
 	identity.client_token(uuid, text, text, bigint, text[], uuid, integer, text), identity.clients(uuid),
 	identity.put_client(uuid, text, text, uuid, jsonb, jsonb, integer, integer, jsonb),
 	identity.add_client_secret(uuid, uuid, text), identity.end_client_secret(uuid),
-	identity.bar_client(uuid, boolean) to linli_app;
+	identity.bar_client(uuid, boolean), ticket.submit_source(uuid, text, jsonb) to linli_app;
+grant select on ticket.source to linli_app;

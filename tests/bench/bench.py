@@ -29,6 +29,8 @@ ROWS = {
     "list": ("list of 20", {"pgbench": 1.2, "go": 3, "fastify": 5}),
     "create": ("create a ticket", {"pgbench": 0.9}),
     "locate": ("the grid of a position", {"pgbench": 1.0}),
+    "login": ("sign in by password, 4 at a time: argon2id of 64 MiB, off the loop", {}),
+    "refresh": ("a session goes on: its refresh token for the next pair", {}),
     "refused": ("constant reply with token: verified, then limit=0 refused without the database",
                 {"evhttp": 0.5}),
     "health": ("constant reply, public: /healthz, the token sent but not asked for", {"evhttp": 0.5}),
@@ -81,6 +83,11 @@ class Bench:
         self.work = work.Work(self.folder / "street", people, {
             1: work.tickets(self.cluster, "linli", 1, 500)})
         self.scripts = self.work.scripts()
+        signs = [f"signs-in{n}" for n in range(32)]
+        for login in signs:
+            harness.run_linlid(conf, "user", "add", "--login", login, "--name", "测试", "--password-stdin", stdin="a real one\n")
+            harness.run_linlid(conf, "user", "grant", "--login", login, "--role", "resident", "--street", "1")
+        self.work.signs_in(self.cluster, "linli", signs, "a real one")
         self.start_times(conf)
         self.linlid = self.serve(conf)
         for i, pid in enumerate(self.linlid.workers()):
@@ -142,10 +149,11 @@ class Bench:
                                 int(who.split()[1]), seconds, {"s": 0, "base": self.count},
                                 self.postgres, self.folder / "log")
         server = {"linlid": self.linlid, **self.peers}.get(who)
-        requests = self.work.files[row]
+        requests = self.work.fresh() if row == "refresh" else self.work.files[row]
         if who == "city":
             server, requests = self.city_linlid, self.city_work.files[row]
-        return load.wrk(f"http://127.0.0.1:{server.port}", requests, CLIENTS, seconds,
+        clients = 4 if row == "login" else CLIENTS
+        return load.wrk(f"http://127.0.0.1:{server.port}", requests, clients, seconds,
                         self.count * 997, server.root, self.postgres,
                         refused=row == "refused" and who == "linlid")
 

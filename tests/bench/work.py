@@ -2,9 +2,11 @@
 
 import base64
 import collections
+import hashlib
 import json
 import random
 import re
+import secrets
 
 from stack import TOP, harness
 
@@ -86,6 +88,27 @@ class Work:
             "refused": self.write("refused", [("GET", "/v1/tickets?limit=0", t, "") for t in token]),
             "health": self.write("health", [("GET", "/healthz", t, "") for t in token]),
         }
+
+    def signs_in(self, cluster, database, logins, password):
+        """The rows of signing in: by password, and by refresh tokens, of which
+        each run wants fresh ones."""
+        self.files["login"] = self.write("login", [("POST", "/v1/sessions", "", json.dumps(
+            {"login": login, "password": password})) for login in logins])
+        self.fresh = lambda: self.refreshing(cluster, database)
+
+    def refreshing(self, cluster, database, count=64):
+        tokens = [secrets.token_urlsafe(32) for _ in range(count)]
+        cluster.execute(database, """
+            with t as (select hash, row_number() over () as n from unnest(%s) hash),
+            s as (insert into identity.session (id, account_id, role, street_id, path, expires_at)
+                select core.new_id(r.street_id), r.account_id, r.role, r.street_id, r.path, now() + interval '1 day'
+                from identity.account_role r where r.role = 'resident' order by md5(r.account_id::text) limit %s
+                returning id),
+            n as (select id, row_number() over () as n from s)
+            insert into identity.refresh_token (hash, session_id, expires_at)
+            select t.hash, n.id, now() + interval '1 day' from t join n using (n)""",
+                        [hashlib.sha256(t.encode()).hexdigest() for t in tokens], count)
+        return self.write("refresh", [("POST", "/v1/sessions/refresh", "", json.dumps({"refresh_token": t})) for t in tokens])
 
     def write(self, name, requests):
         path = self.folder / f"{name}.requests"

@@ -172,7 +172,7 @@ select is_empty($$select name from routine where prosecdef and split_part(name, 
 	'transfer.sweep', 'transfer.unowned', 'transfer.work',
 	'ticket.act', 'ticket.add_comment', 'ticket.add_photo',
 	'ticket.adopt', 'ticket.close_silent', 'ticket.contact', 'ticket.drop_photos', 'ticket.edit',
-	'ticket.hand_over', 'ticket.is_rare', 'ticket.match', 'ticket.release_due', 'ticket.restamp', 'ticket."similar"',
+	'ticket.hand_over', 'ticket.is_rare', 'ticket.match', 'ticket.release_due', 'ticket.restamp', 'ticket.submit_source', 'ticket."similar"',
 	'ticket.similar_to', 'ticket.submit', 'ticket.tell_merged', 'ticket.transfer', 'ticket.unnamed_photos',
 	'transfer.drop_export', 'transfer.export_step', 'transfer.fetch_export', 'transfer.request_export', 'transfer.stray_exports')$$,
 	'every SECURITY DEFINER function is on the list');
