@@ -333,6 +333,22 @@ def plant_care(world):
     return made
 
 
+AUTHORS = {"1/1/1/1/": "lead", "1/1/1/2/": "lead_next", "2/1/1/1/": "lead_far"}
+
+
+def sees_diary(name, path):
+    """Its author, the leads above and the community; not who leads the same grid."""
+    role, _, paths = WHO[name]
+    return name == AUTHORS[path] or role in ("grid_lead", "community") and any(
+        path.startswith(own) and path != own for own in paths)
+
+
+def plant_diary(world):
+    """An entry of each of these leads, marked: path → id, mark."""
+    return {path: (samples.act(world, by, "writeDiary", body={"topic": "care", "text": f"zzdiary{n}zz"})["id"], f"zzdiary{n}zz")
+            for n, (path, by) in enumerate(AUTHORS.items())}
+
+
 def plant_clients(world):
     """A program with a secret in each street: street → (client, secret)."""
     made = {}

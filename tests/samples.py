@@ -441,6 +441,10 @@ def knocked(world, role):
         "dwelling_id": dwelling(world, role)["ids"]["id"], "outcome": "answered"}}
 
 
+def own_diary(world, role):
+    return {"ids": {"id": act(world, "lead", "writeDiary", body={"topic": "opinion", "text": "李大爷说路灯坏了三天。"})["id"]}}
+
+
 def two_people(world, role):
     return {"body": {"helper_id": person_in(world), "recipient_id": person_in(world)}}
 
@@ -651,6 +655,7 @@ NEEDS = {
     "getVisitAlarm": raised_alarm, "dismissVisitAlarm": raised_alarm,
     "getDoorCampaign": own_campaign, "endDoorCampaign": own_campaign, "listDoorKnocks": own_campaign,
     "recordDoorKnock": knocked,
+    "getDiary": own_diary, "raiseDiary": own_diary, "updateDiary": with_if_match("/v1/diary/{id}", own_diary),
     "createPairing": two_people, "getPairing": own_pairing, "endPairing": own_pairing,
     "uploadImport": table_upload, "getImport": table_import, "listImportRows": table_import,
     "commitImport": table_import, "dropImport": table_import,

@@ -1428,15 +1428,17 @@ comment on function people.drop_health(uuid) is 'Forgets somebody''s health tags
 
 ---------------------------------------------------------------- deletion
 create function people.bound(p people.person) returns text
-language sql stable
+language plpgsql stable
 as $$
-	select case
+begin
+	return case
 		when exists (select from ticket.ticket t where t.street_id = p.street_id and t.owner_id = p.account_id and t.is_open)
-			then 'open_case'
+			or care.binds(p) then 'open_case'
 		when exists (select from people.guardianship g
 			join people.person w on w.street_id = g.street_id and w.id = g.person_id and w.status = 'active'
 			where g.street_id = p.street_id and g.guardian_id = p.id and g.to_on is null) then 'guardian'
-	end
+	end;
+end
 $$;
 comment on function people.bound(people.person) is 'Why somebody''s data must stay for now; null when nothing holds them. In role system.';
 

@@ -163,6 +163,16 @@ end
 $$;
 comment on function care.follow_households(uuid[], text) is 'As care.refresh(), of visits to households in these dwellings, and of knocks at their doors.';
 
+create function care.binds(p people.person) returns boolean
+language plpgsql stable
+as $$
+begin
+	return exists (select from care.diary d join ticket.ticket t on t.street_id = d.street_id and t.id = d.ticket_id
+		where d.street_id = p.street_id and d.person_id = p.id and t.is_open);
+end
+$$;
+comment on function care.binds(people.person) is 'Is there an open case about somebody: a ticket that came of a diary. In role system.';
+
 create function care.forget(p people.person, p_alias text) returns void
 language plpgsql
 as $$
@@ -174,6 +184,7 @@ begin
 	update care.alarm x set reason = replace(x.reason, p.name, p_alias) where x.street_id = p.street_id and x.person_id = p.id;
 	update care.knock x set note = replace(x.note, p.name, p_alias) where x.street_id = p.street_id and x.dwelling_id = p.dwelling_id;
 	perform care.forget_pairings(p, p_alias);
+	perform care.forget_diary(p, p_alias);
 end
 $$;
 comment on function care.forget(people.person, text) is 'In what care keeps of somebody the pseudonym stands. In role system, before the person is no more.';
