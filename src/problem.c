@@ -125,6 +125,9 @@ problem_send(struct request *rq, const char *code, const struct fault *faults)
 	metrics_problem(rq->code);
 	if (status == 401)
 		reply_header(rq, "WWW-Authenticate", "Bearer");
+	/* What is gone may say what stands for it. */
+	if (status == 410 && faults)
+		reply_header(rq, "Location", faults->pointer);
 	reply_header(rq, "Content-Language",
 		     strcmp(rq->lang, "en") == 0 ? "en" : "zh-CN");
 	return reply_send(rq, status, "application/problem+json", rq->out);

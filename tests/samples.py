@@ -558,6 +558,22 @@ def export(world, role):
     return {"ids": {"id": made}}
 
 
+def twins(world, role):
+    home = dwelling(world, role)["ids"]["id"]
+    return {"ids": {"id": person_in(world, home)}, "body": {"into": person_in(world, home), "reason": "重复建档"}}
+
+
+def merged(world, role):
+    need = twins(world, role)
+    act(world, "community", "mergePerson", need["ids"], need["body"])
+    return {"ids": need["ids"]}
+
+
+def alike(world, role):
+    need = twins(world, role)
+    return {"ids": need["ids"], "body": {"other_id": need["body"]["into"]}}
+
+
 def clock_of(world, role):
     """The resolve clock of a new ticket."""
     made = ticket(world, "accepted")
@@ -599,6 +615,7 @@ NEEDS = {
     "listEquipmentInspections": equipment_shown, "listEquipmentPhotos": equipment_shown,
     "downloadEquipmentPhoto": equipment_shown,
     "createHazardFromEquipment": lambda world, role: equipment(world, role, expires_on="2022-01-01"),
+    "mergePerson": twins, "unmergePerson": merged, "tellPersonsApart": alike,
     "getHazard": hazard_shown, "listHazardEvents": hazard_shown, "listHazardPhotos": hazard_shown,
     "downloadHazardPhoto": hazard_shown, "issueHazardNotice": hazard_to_order, "assignHazard": hazard_escalated,
     "submitHazard": hazard_rectified, "reportHazardToAuthority": hazard_at_business,

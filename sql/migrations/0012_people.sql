@@ -116,7 +116,8 @@ create table people.person (
 	adult_on date generated always as (people.turns(born_on, 18)) stored,
 	phone_mask text,
 	id_number_mask text,
-	status text not null default 'active' check (status in ('active', 'restricted', 'erased')),
+	status text not null default 'active' check (status in ('active', 'restricted', 'erased', 'merged')),
+	merged_into uuid,
 	verified text not null default 'unverified' check (verified in ('unverified', 'verified', 'doubtful')),
 	verified_on date,
 	verified_by uuid,
@@ -129,7 +130,9 @@ create table people.person (
 	updated_at timestamptz not null default core.now(),
 	updated_by uuid,
 	primary key (street_id, id),
+	check ((status = 'merged') = (merged_into is not null)),
 	constraint person_source_key unique (street_id, source, source_id),
+	foreign key (street_id, merged_into) references people.person (street_id, id),
 	foreign key (street_id, dwelling_id) references grid.dwelling (street_id, id),
 	foreign key (street_id, household_id) references people.household (street_id, id)
 );
@@ -137,11 +140,12 @@ create index person_path on people.person (street_id, path, id);
 create index person_dwelling on people.person (street_id, dwelling_id);
 create index person_household on people.person (street_id, household_id) where household_id is not null;
 create index person_away on people.person (street_id, updated_at) where household_id is null and status = 'active';
+create index person_merged on people.person (street_id, merged_into) where merged_into is not null;
 create unique index person_account on people.person (street_id, account_id) where account_id is not null;
 comment on table people.person is
 	'class: street. 居民, one record for all uses. path is that of the dwelling they live in (last lived in; own); accounts are their own and their guardians''.';
 comment on column people.person.source_digest is 'Keyed hash of what the source said last: an import that says the same again changes nothing, whatever was corrected here since';
-comment on column people.person.status is 'restricted: kept because it must be, hidden and used for nothing else; erased: a pseudonym';
+comment on column people.person.status is 'restricted: kept because it must be, hidden and used for nothing else; erased: a pseudonym; merged: another record (merged_into) stands for them';
 
 create table people.secret (
 	street_id integer not null,
@@ -483,7 +487,7 @@ declare
 	sights jsonb;
 begin
 	s._viewer := people.viewer(p.path, p.accounts, p.account_id);
-	if p.id is null or s._viewer is null or p.status = 'erased'
+	if p.id is null or s._viewer is null or p.status in ('erased', 'merged')
 		or (p.status = 'restricted' and s._viewer not in ('self', 'guardian')) then
 		return null;
 	end if;
@@ -552,6 +556,7 @@ declare
 begin
 	select x.* into s from people.read(p_id) x;
 	if not found then
+		perform people.tell_merged(p_id);
 		return;
 	end if;
 	-- A minor's was logged already.
@@ -585,6 +590,9 @@ begin
 			where a.account_id is not null) as accounts
 		from people.person x where x.street_id = street and x.id = any (p_ids)) w
 	where p.street_id = street and p.id = w.id and p.accounts <> coalesce(w.accounts, '{}');
+	-- Who was merged into somebody is theirs: the log of accesses is.
+	update people.person x set accounts = p.accounts from people.person p
+	where x.street_id = street and x.merged_into = any (p_ids) and p.street_id = street and p.id = x.merged_into;
 	update people.secret x set path = p.path, accounts = p.accounts from people.person p
 	where x.street_id = street and x.person_id = any (p_ids) and p.street_id = street and p.id = x.person_id;
 	update people.residence x set path = p.path, accounts = p.accounts from people.person p
@@ -921,7 +929,10 @@ declare
 	p people.person;
 begin
 	select x.* into p from people.person x where x.street_id = core.street() and x.id = p_id for update;
-	if not found or p.status = 'erased' or (p.status = 'restricted' and core.role() not in ('resident', 'system')) then
+	if p.status = 'merged' then
+		perform people.tell_merged(p_id);
+	end if;
+	if p.id is null or p.status in ('erased', 'merged') or (p.status = 'restricted' and core.role() not in ('resident', 'system')) then
 		perform core.fail(404, 'not_found');
 	elsif core.is_stale(p.version, p_if_match) then
 		perform core.fail(412, 'version_conflict');
@@ -932,7 +943,7 @@ begin
 end
 $$;
 comment on function people.locked(uuid, text) is
-	'A person to be changed. LN404 not_found, LN412 version_conflict, LN403 approval_required (staff and a minor).';
+	'A person to be changed. LN404 not_found, LN410 person_merged, LN412 version_conflict, LN403 approval_required (staff and a minor).';
 
 create function people.update_person(p_id uuid, p_if_match text, p_body jsonb) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -1469,6 +1480,7 @@ declare
 	alias constant text := '居民' || upper(right(p.id::text, 6));
 begin
 	perform transfer.forget();
+	perform people.forget_merges(p.id);
 	if p.account_id is not null then
 		perform people.forget_tickets(p.account_id, p.name, alias);
 		perform field.forget(p.account_id, p.name, alias);
@@ -1494,7 +1506,7 @@ begin
 	update people.household x set head_id = null where x.street_id = p.street_id and x.head_id = p.id;
 	update people.person x set name = alias, sex = null, born_on = null, phone_mask = null, id_number_mask = null,
 		account_id = null, household_id = null, source = null, source_id = null, source_digest = null,
-		status = 'erased',
+		status = 'erased', merged_into = null,
 		version = x.version + 1, updated_at = core.now()
 	where x.street_id = p.street_id and x.id = p.id;
 	perform people.refresh(array[p.id]);
@@ -1580,7 +1592,7 @@ as $$
 declare
 	p people.person;
 begin
-	select x.* into p from people.person x where x.street_id = core.street() and x.id = p_person and x.status <> 'erased';
+	select x.* into p from people.person x where x.street_id = core.street() and x.id = p_person and x.status not in ('erased', 'merged');
 	if not found then
 		perform core.fail(404, 'not_found');
 	elsif exists (select from people.data_request r where r.street_id = p.street_id and r.person_id = p_person
@@ -1941,7 +1953,7 @@ begin
 		(select coalesce(json_agg(json_build_object('code', x.code, 'count', x.n) order by x.code), '[]') from (
 			select t.code, count(*) as n from people.tag t where t.street_id = street and t.cleared_at is null
 				and t.path >= p_path and t.path < core.path_end(p_path) group by t.code) x)
-	from people.person p where p.street_id = street and p.status <> 'erased'
+	from people.person p where p.street_id = street and p.status not in ('erased', 'merged')
 		and p.path >= p_path and p.path < core.path_end(p_path);
 end
 $$;

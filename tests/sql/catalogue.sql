@@ -175,6 +175,8 @@ select is_empty($$select name from routine where prosecdef and split_part(name, 
 	'ticket.adopt', 'ticket.close_silent', 'ticket.contact', 'ticket.drop_photos', 'ticket.edit',
 	'ticket.hand_over', 'ticket.is_rare', 'ticket.match', 'ticket.release_due', 'ticket.restamp', 'ticket.submit_source', 'ticket."similar"',
 	'ticket.similar_to', 'ticket.submit', 'ticket.tell_merged', 'ticket.transfer', 'ticket.unnamed_photos',
+	'people.duplicates', 'people.join_records', 'people.join_rows', 'people.merge_persons', 'people.part_records',
+	'people.part_rows', 'people.tell_apart', 'people.unmerge_person',
 	'transfer.drop_export', 'transfer.export_step', 'transfer.fetch_export', 'transfer.request_export', 'transfer.stray_exports')$$,
 	'every SECURITY DEFINER function is on the list');
 -- Those that see more than their caller: each is here because its author
@@ -182,7 +184,7 @@ select is_empty($$select name from routine where prosecdef and split_part(name, 
 select is_empty($$select name, proconfig from routine
 	where exists (select from unnest(proconfig) s where s ~ '^linli')
 	and split_part(name, '(', 1) not in ('care.count_visits_whole', 'care.doors', 'care.figures_whole', 'care.fill', 'care.helped', 'care.lapse',
-		'care.plan_season', 'care.seen', 'core.changed_streets', 'core.horizon', 'core.newest_event', 'field.org_timeline', 'grid.describe_moves', 'grid.execute_redraw', 'grid.move_dwellings', 'people.accesses_of', 'people.address_of', 'people.counts', 'people.drop_health', 'people.refresh', 'people.remove', 'people.restrict', 'people.secret_of', 'people.somebody',
+		'care.plan_season', 'care.seen', 'core.changed_streets', 'core.horizon', 'core.newest_event', 'field.org_timeline', 'grid.describe_moves', 'grid.execute_redraw', 'grid.move_dwellings', 'people.accesses_of', 'people.address_of', 'people.counts', 'people.drop_health', 'people.join_records', 'people.join_rows', 'people.part_records', 'people.part_rows', 'people.refresh', 'people.remove', 'people.restrict', 'people.secret_of', 'people.somebody',
 		'ticket.adopt', 'ticket.hand_over', 'ticket.is_rare',
 		'ticket.restamp', 'ticket.tell_merged')$$, 'no other function widens its context');
 select is_empty($$select name from routine where proowner = 'linli_matcher'::regrole

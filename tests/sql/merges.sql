@@ -1,0 +1,23 @@
+-- merges: whatever names a person is moved when two records become one.
+\set ON_ERROR_STOP 1
+\set QUIET 1
+\pset format unaligned
+\pset tuples_only on
+begin;
+set local client_min_messages = warning;
+create extension if not exists pgtap schema public;
+select * from no_plan();
+-- Told by the schema, so that a new table is held to it unasked.
+create temporary view names as
+select r.relname || '.' || a.attname as part, c.conrelid::regclass::text as relation
+from pg_constraint c join pg_class r on r.oid = c.conrelid
+join pg_attribute a on a.attrelid = r.oid and a.attnum = c.conkey[2]
+where c.contype = 'f' and c.confrelid = 'people.person'::regclass
+	-- the record itself, what is derived from it, and what tells of merges
+	and c.conrelid not in ('people.person'::regclass, 'people.secret'::regclass, 'people.gram'::regclass,
+		'people.merge'::regclass, 'people.not_same'::regclass, 'care.watch'::regclass);
+select cmp_ok(count(*), '>=', 14::bigint, 'they are found') from names;
+select is_empty(format('select part from names where strpos(pg_get_functiondef(%L::regproc), quote_literal(part)) = 0', f),
+	f || ' knows each column that names a person') from unnest('{people.join_rows,people.part_rows}'::text[]) f;
+select * from finish(true);
+rollback;
