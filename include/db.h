@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Every statement of the program, registered before any connection opens and
- * prepared on each connection before it takes jobs. Returns its index. */
+/* Every statement of the program, registered before any connection opens;
+ * each connection prepares it when a job needs it first. Returns its index. */
 size_t db_register(const char *name, const char *sql);
 
 enum db_outcome {
@@ -65,7 +65,7 @@ struct db_pool *db_pool_new(struct event_base *base, const char *conninfo,
 void db_submit(struct db_pool *p, struct db_job *job);
 /* Caller keeps job->last beyond done(); PQclear it. */
 PGresult *db_take(struct db_job *job);
-/* A connection is prepared, idle or working. */
+/* There is a connection, idle or working. */
 bool db_ready(const struct db_pool *p);
 void db_stats(const struct db_pool *p, struct db_pool_stats *out);
 /* Called whenever ready connections go 0→1 (true) or 1→0 (false). */

@@ -196,8 +196,7 @@ static bool
 needs_tick(const struct db_pool *p)
 {
 	for (int i = 0; i < p->count; i++)
-		if (p->conns[i].count > 0 ||
-		    p->conns[i].state == CONN_PREPARING)
+		if (p->conns[i].count > 0)
 			return true;
 	return p->waiting.first;
 }

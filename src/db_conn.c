@@ -1,11 +1,13 @@
 /*
- * Life of one connection: closed, connecting, preparing, ready, closed again.
+ * Life of one connection: closed, connecting, ready, closed again.
  */
 #include "db_internal.h"
 
 #include <event2/util.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "arena.h"
 #include "log.h"
 #include "text.h"
 
@@ -34,6 +36,8 @@ db_conn_close(struct db_conn *c)
 	c->connecting = NULL;
 	PQfinish(c->pg);
 	c->pg = NULL;
+	free(c->prepared);
+	c->prepared = NULL;
 	c->broken = false;
 }
 
@@ -103,31 +107,6 @@ conn_ready(struct db_conn *c)
 	db_dispatch_waiting(c->pool);
 }
 
-/* Answers to PQsendPrepare. Calls nothing back but conn_ready/db_conn_drop. */
-static void
-read_prepared(struct db_conn *c)
-{
-	int nulls = 0;
-
-	while (!PQisBusy(c->pg) && nulls < 2) {
-		PGresult *r = PQgetResult(c->pg);
-		ExecStatusType status = PQresultStatus(r);
-
-		nulls = r ? 0 : nulls + 1;
-		if (r && status == PGRES_FATAL_ERROR)
-			log_event(LOG_ERROR_, "database_prepare", "%s",
-				  PQresultErrorMessage(r));
-		PQclear(r);
-		if (!r || status == PGRES_COMMAND_OK)
-			continue;
-		if (status == PGRES_PIPELINE_SYNC)
-			conn_ready(c);
-		else
-			db_conn_drop(c, "a statement does not prepare");
-		return;
-	}
-}
-
 static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
@@ -139,10 +118,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		db_conn_drop(c, "connection lost");
 		return;
 	}
-	if (c->state == CONN_PREPARING)
-		read_prepared(c);
-	else
-		db_pipe_read(c);
+	db_pipe_read(c);
 	db_dispatch_waiting(c->pool);
 	/* libpq flushes while reading; what is left must still go out. */
 	if (c->pg && !c->broken)
@@ -168,19 +144,6 @@ db_conn_flush(struct db_conn *c)
 		db_conn_break(c);
 }
 
-/* Everything prepared in one round trip, before the first job. */
-static bool
-send_prepares(struct db_conn *c)
-{
-	if (PQsetnonblocking(c->pg, 1) != 0 || !PQenterPipelineMode(c->pg))
-		return false;
-	for (size_t i = 0; i < db_statement_count; i++)
-		if (!PQsendPrepare(c->pg, db_statements[i].name,
-				   db_statements[i].sql, 0, NULL))
-			return false;
-	return PQpipelineSync(c->pg);
-}
-
 static void
 conn_connected(struct db_conn *c)
 {
@@ -195,12 +158,11 @@ conn_connected(struct db_conn *c)
 			    on_readable, c);
 	c->write = event_new(c->pool->base, fd, EV_WRITE, on_writable, c);
 	event_add(c->read, NULL);
-	enter_state(c, CONN_PREPARING);
-	db_tick_start(c->pool);
-	if (send_prepares(c))
-		db_conn_flush(c);
+	c->prepared = xmalloc(db_statement_count * sizeof(*c->prepared));
+	if (PQsetnonblocking(c->pg, 1) == 0 && PQenterPipelineMode(c->pg))
+		conn_ready(c);
 	else
-		db_conn_drop(c, "cannot prepare");
+		db_conn_drop(c, "no pipeline mode");
 }
 
 static void
@@ -241,10 +203,6 @@ void
 db_conn_tick(struct db_conn *c, int64_t now)
 {
 	switch (c->state) {
-	case CONN_PREPARING:
-		if (now > c->since_us + PREPARE_US)
-			db_conn_drop(c, "preparing takes too long");
-		break;
 	case CONN_READY:
 	case CONN_RETIRING:
 		if (!db_pipe_expire(c, now))

@@ -4,9 +4,9 @@
 #include "db.h"
 
 #define QUEUE_MAX 256           /* segments in flight on one connection */
+#define RING (QUEUE_MAX + 1)    /* the last may need one that prepares */
 #define WAIT_MAX QUEUE_MAX      /* jobs waiting: one connection takes all */
 #define WAIT_US 1000000         /* how long a job waits for a reconnect */
-#define PREPARE_US 5000000
 #define TICK_US 50000
 #define SLOW_US 250000          /* a head that takes longer gets no followers */
 #define LOCK_TIMEOUT_MS 500
@@ -17,15 +17,16 @@
 enum conn_state {
 	CONN_CLOSED,     /* until the back-off timer fires */
 	CONN_CONNECTING, /* on a thread (db_connect.c) */
-	CONN_PREPARING,  /* all statements sent, Sync awaited */
 	CONN_READY,      /* takes jobs */
 	CONN_RETIRING,   /* finishes what it has, then closes */
 };
 
 /* One job as sent. The job itself may have been answered already (its
- * deadline passed): then job is NULL and the results are thrown away. */
+ * deadline passed): then job is NULL and the results are thrown away, as are
+ * those of the segment that prepares what the next one runs. */
 struct segment {
 	struct db_job *job;
+	bool prepares;
 	int calls;
 	int64_t timeout_us;
 };
@@ -40,7 +41,8 @@ struct db_conn {
 	bool broken;               /* to be dropped as soon as it is safe */
 	int attempt;               /* of connecting, for the back-off */
 	int64_t since_us;          /* in this state */
-	struct segment ring[QUEUE_MAX];
+	bool *prepared;            /* by statement, as sent */
+	struct segment ring[RING];
 	unsigned head, count;
 	bool locked;               /* a lock was not to be had; till empty */
 	int64_t head_since_us;     /* the server has had it alone */

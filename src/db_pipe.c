@@ -25,34 +25,69 @@ send_call(PGconn *pg, const struct db_call *call)
 				   0);
 }
 
-bool
-db_pipe_send(struct db_conn *c, struct db_job *job)
+/* Ends a segment: what is sent up to its Sync is one transaction. Job is NULL
+ * for one that prepares. */
+static void
+end_segment(struct db_conn *c, struct db_job *job, int calls,
+	    const struct db_job *for_job)
 {
-	struct segment *s;
-
-	fault_point("before_send");
-	/* Without its Sync a segment is rolled back when we hang up, so a
-	 * failure up to there is "not executed". */
-	for (int i = 0; i < job->call_count; i++) {
-		if (!send_call(c->pg, &job->calls[i])) {
-			db_conn_break(c);
-			return false;
-		}
-	}
-	fault_point("before_sync");
-	s = &c->ring[(c->head + c->count) % QUEUE_MAX];
-	s->job = job;
-	s->calls = job->call_count;
-	s->timeout_us = job->deadline_us - job->start_us;
+	c->ring[(c->head + c->count) % RING] = (struct segment){
+		.job = job,
+		.prepares = !job,
+		.calls = calls,
+		.timeout_us = for_job->deadline_us - for_job->start_us,
+	};
 	if (c->count++ == 0) {
-		c->head_since_us = job->start_us;
-		c->head_deadline_us = job->deadline_us;
+		c->head_since_us = for_job->start_us;
+		c->head_deadline_us = for_job->deadline_us;
 	}
-	/* From here on the outcome is the server's. */
 	if (PQpipelineSync(c->pg))
 		db_conn_flush(c);
 	else
 		db_conn_break(c);
+}
+
+/* What this connection has not run yet is prepared in a segment ahead of the
+ * job's: there another statement's error would skip it, too. */
+static bool
+send_prepares(struct db_conn *c, const struct db_job *job)
+{
+	int n = 0;
+
+	for (int i = 0; i < job->call_count; i++) {
+		const struct db_call *call = &job->calls[i];
+
+		if (call->sql || c->prepared[call->statement])
+			continue;
+		if (!PQsendPrepare(c->pg, db_statements[call->statement].name,
+				   db_statements[call->statement].sql, 0, NULL))
+			return false;
+		c->prepared[call->statement] = true;
+		n++;
+	}
+	if (n > 0)
+		end_segment(c, NULL, n, job);
+	return !c->broken;
+}
+
+bool
+db_pipe_send(struct db_conn *c, struct db_job *job)
+{
+	bool sent;
+
+	fault_point("before_send");
+	/* Without its Sync a segment is rolled back when we hang up, so a
+	 * failure up to there is "not executed". */
+	sent = send_prepares(c, job);
+	for (int i = 0; sent && i < job->call_count; i++)
+		sent = send_call(c->pg, &job->calls[i]);
+	if (!sent) {
+		db_conn_break(c);
+		return false;
+	}
+	fault_point("before_sync");
+	/* From here on the outcome is the server's. */
+	end_segment(c, job, job->call_count, job);
 	fault_point("after_send");
 	return true;
 }
@@ -105,7 +140,8 @@ lock_not_available(const PGresult *error)
 static void
 keep_error(struct db_conn *c, PGresult *error)
 {
-	if (c->state == CONN_READY && is_worn_out(error)) {
+	if (c->state == CONN_READY &&
+	    (c->ring[c->head].prepares || is_worn_out(error))) {
 		log_event(LOG_WARN_, "database_retire", "%s",
 			  PQresultErrorMessage(error));
 		c->state = CONN_RETIRING;
@@ -135,7 +171,7 @@ segment_done(struct db_conn *c)
 		return false;
 	if (!error && c->seen != s.calls)
 		return false;
-	c->head = (c->head + 1) % QUEUE_MAX;
+	c->head = (c->head + 1) % RING;
 	c->count--;
 	c->last = c->error = NULL;
 	c->seen = 0;
@@ -256,7 +292,7 @@ db_pipe_expire(struct db_conn *c, int64_t now)
 	/* Those that have waited behind others for too long are answered, but
 	 * the connection works: their results are skipped when they come. */
 	for (unsigned i = 0; i < c->count; i++) {
-		struct segment *s = &c->ring[(c->head + i) % QUEUE_MAX];
+		struct segment *s = &c->ring[(c->head + i) % RING];
 		struct db_job *job = s->job;
 
 		if (job && now > job->deadline_us) {
@@ -271,7 +307,7 @@ void
 db_pipe_take_jobs(struct db_conn *c, struct job_list *out)
 {
 	for (unsigned i = 0; i < c->count; i++) {
-		struct db_job *job = c->ring[(c->head + i) % QUEUE_MAX].job;
+		struct db_job *job = c->ring[(c->head + i) % RING].job;
 
 		if (job)
 			db_list_push(out, job);

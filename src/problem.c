@@ -166,6 +166,8 @@ static const struct {
 	{ "53", "overloaded", false, 2 },
 	{ "57P", "database_unavailable", false, 1 },
 	{ "25006", "database_unavailable", false, 1 },
+	/* not prepared: behind a lock, or at the wrong moment of a migration */
+	{ "26000", "database_unavailable", true, 1 },
 	{ "08", "database_unavailable", false, 1 },
 	{ "42501", "role_not_allowed", false, 0 },
 };

@@ -240,7 +240,7 @@ test_shortest_queue(void **state)
 	db_pool_free(pool);
 	open_pool(superuser, 2, 5000);
 	run("select 1");
-	while (1) { /* until both are prepared */
+	while (1) { /* until both are there */
 		struct db_pool_stats s;
 
 		db_stats(pool, &s);

@@ -143,6 +143,29 @@ test_outdated_statement(void **state)
 	assert_int_equal(reconnects(), 1);
 }
 
+/* A statement is prepared when a job needs it first, whatever becomes of that
+ * job, and once. */
+static void
+test_prepared_at_first_use(void **state)
+{
+	static const char *const prepared =
+		"select string_agg(name, ' ') from pg_prepared_statements";
+	struct outcome failing = { 0 }, next = { 0 };
+
+	(void)state;
+	assert_string_equal(run(prepared).value, "");
+	add_sql(&failing, "select 1/0");
+	add_call(&failing, st_one, "never");
+	submit(&failing);
+	add_call(&next, st_one, "7");
+	submit(&next);
+	finish();
+	assert_string_equal(failing.value, "22012");
+	assert_string_equal(next.value, "7");
+	assert_string_equal(run(prepared).value, "one");
+	assert_int_equal(reconnects(), 0);
+}
+
 static bool
 each(const PGresult *describe, size_t index, void *arg)
 {
@@ -182,15 +205,24 @@ test_verify(void **state)
 static void
 test_does_not_prepare(void **state)
 {
-	struct outcome o;
+	struct outcome bad = { 0 }, behind = { 0 };
 	const char *why;
 
 	(void)state;
-	db_register("bad", "select nothing from nowhere");
+	add_call(&bad, db_register("bad", "select nothing from nowhere"), NULL);
 	assert_int_equal(db_verify(superuser, NULL, NULL, &why), 0);
-	o = run("select 1");
-	assert_int_equal(o.as, DB_AWAY);
-	assert_int_equal(ups, 0);
+	db_pool_free(pool);
+	open_pool(superuser, 1, 5000);
+	run("select 1");
+	submit(&bad);
+	submit_sql(&behind, "select 2");
+	finish();
+	assert_int_equal(bad.as, DB_ERROR);
+	assert_string_equal(bad.value, "26000");
+	/* What does not need it goes on, and the next one finds out anew. */
+	assert_string_equal(behind.value, "2");
+	assert_string_equal(run("select 3").value, "3");
+	assert_int_equal(reconnects(), 1);
 }
 
 int
@@ -204,6 +236,7 @@ main(void)
 		POOL_TEST(test_nobody_there),
 		POOL_TEST(test_free_answers_all),
 		POOL_TEST(test_outdated_statement),
+		POOL_TEST(test_prepared_at_first_use),
 		cmocka_unit_test(test_verify),
 		POOL_TEST(test_does_not_prepare),
 	};
