@@ -403,9 +403,11 @@ $$;
 comment on function transfer.repeats(transfer.import) is 'Rows that tell of somebody whom a row before them tells of, by the signs of people.likely_same().';
 
 -- A batch is small, whatever it is held against may be large, and of both the
--- planner may know nothing yet: each row goes by indexes, one row a time.
+-- planner may know nothing yet: each row goes by indexes, one row a time, and
+-- a plan made for an empty table is never used for a full one.
 create function transfer.judge(i transfer.import, lo integer, hi integer) returns void
-language plpgsql set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_material = off
+language plpgsql set plan_cache_mode = force_custom_plan set enable_hashjoin = off set enable_mergejoin = off
+	set enable_seqscan = off set enable_material = off
 as $$
 declare
 	today constant date := core.today();
@@ -418,8 +420,9 @@ begin
 		from transfer.import_row r
 		left join lateral (select y.* from transfer.import_place y where y.street_id = i.street_id and y.import_id = i.id
 			and y.place = r.place and r.dwelling_id is null limit 1) a on true
-		left join lateral (select y.id from grid.dwelling y where y.street_id = i.street_id
-			and y.id = coalesce(r.dwelling_id, a.dwelling_id) and y.path ^@ i.path limit 1) d on true
+		-- Not coalesce(): row-level security takes it for leaky, and uses no index.
+		left join lateral (select y.id from grid.dwelling y where y.street_id = i.street_id and y.path ^@ i.path
+			and y.id = case when r.dwelling_id is null then a.dwelling_id else r.dwelling_id end limit 1) d on true
 		left join lateral (select y.* from people.person y where y.street_id = i.street_id and y.source = i.source
 			and y.source_id = r.source_id limit 1) p on true
 		left join lateral (select y.phone_index, y.id_number_index from people.secret y where y.street_id = i.street_id
@@ -471,7 +474,8 @@ comment on function transfer.judge(transfer.import, integer, integer) is
 
 ---------------------------------------------------------------- committing
 create function transfer.settle(i transfer.import, lo integer, hi integer) returns void
-language plpgsql set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off
+language plpgsql set plan_cache_mode = force_custom_plan set enable_hashjoin = off
+	set enable_mergejoin = off set enable_seqscan = off
 as $$
 begin
 	insert into people.household (street_id, id, dwelling_id, path, updated_by)
@@ -492,7 +496,8 @@ as $$select h.id from people.household h where h.street_id = $1 and h.dwelling_i
 comment on function transfer.household(integer, uuid) is 'The household whom an import finds in a dwelling.';
 
 create function transfer.add_new(i transfer.import, lo integer, hi integer) returns void
-language plpgsql set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off
+language plpgsql set plan_cache_mode = force_custom_plan set enable_hashjoin = off
+	set enable_mergejoin = off set enable_seqscan = off
 as $$
 begin
 	with r as materialized (
@@ -526,7 +531,8 @@ $$;
 comment on function transfer.add_new(transfer.import, integer, integer) is 'The persons of the new rows among these, with all that belongs to each.';
 
 create function transfer.change_known(i transfer.import, lo integer, hi integer) returns void
-language plpgsql set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off
+language plpgsql set plan_cache_mode = force_custom_plan set enable_hashjoin = off
+	set enable_mergejoin = off set enable_seqscan = off
 as $$
 declare
 	r record;
@@ -570,7 +576,8 @@ comment on function transfer.change_known(transfer.import, integer, integer) is
 	'What the changed rows among these say anew of known persons; what they leave out stays.';
 
 create function transfer.add_tags(i transfer.import, lo integer, hi integer) returns void
-language plpgsql set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off
+language plpgsql set plan_cache_mode = force_custom_plan set enable_hashjoin = off
+	set enable_mergejoin = off set enable_seqscan = off
 as $$
 begin
 	insert into people.tag (street_id, id, code, person_id, household_id, path, accounts, reason, set_by, set_by_name)
@@ -622,10 +629,12 @@ language plpgsql
 as $$
 declare
 	lo constant integer := case i.state when 'checking' then i.checked else i.committed end;
-	hi constant integer := least(lo + batch, i.rows);
+	-- The first rows show the planner what the tables are like.
+	hi constant integer := least(case when lo = 0 then 200 else lo + batch end, i.rows);
 begin
 	if i.state = 'checking' and lo = 0 then
 		perform transfer.places(i);
+		analyze transfer.import_row, transfer.import_place;
 		perform transfer.repeats(i);
 	end if;
 	if i.state = 'checking' then
@@ -633,6 +642,9 @@ begin
 		update transfer.import x set checked = hi, updated_at = core.now() where x.street_id = i.street_id and x.id = i.id;
 	else
 		perform transfer.commit_rows(i, lo, hi);
+		if lo = 0 then
+			analyze people.household, people.person, people.secret, people.residence, people.gram;
+		end if;
 		update transfer.import x set committed = hi, updated_at = core.now() where x.street_id = i.street_id and x.id = i.id;
 	end if;
 	if hi = i.rows then

@@ -11,6 +11,7 @@ import time
 
 import clocks
 import load
+import people
 import report
 import signin
 import stack
@@ -119,6 +120,20 @@ class Bench:
             server.log.unlink()
         self.fact("start, from exec to ready on an existing database",
                   statistics.median(taken), "s", 0.3)
+
+    def people(self):
+        say("importing 170,000 persons, twice")
+        people.build(self.cluster, "linli", people.PERSONS)
+        token = harness.run_linlid(self.conf, "token", "--account", "community", "--role", "community", "--ttl", "86400").strip()
+        ticket, = self.cluster.execute("linli", "select id::text from ticket.ticket where street_id = 1 and is_public limit 1")[0]
+        found, alone, meanwhile = people.imports(self.linlid.port, token, self.work.people[0].token, f"/v1/tickets/{ticket}")
+        for name, reported, committed in found:
+            self.fact(f"import of {people.PERSONS} persons, all {name}: to the report", reported, "s")
+            self.fact(f"import of {people.PERSONS} persons, all {name}: to the end of the commit", reported + committed, "s", 60)
+        self.fact("p99 of one ticket meanwhile", meanwhile / alone, "times alone", 2)
+        grid, = self.cluster.execute("linli", "select id::text from grid.grid where street_id = 1 and path = '1/1/'")[0]
+        for way, ms in people.searches(self.linlid.port, token, grid).items():
+            self.fact(f"person search among {people.PERSONS}, by {way}: p99", ms, "ms", 50)
 
     def signin(self):
         """Read p, not the gap: both wait for the same cores."""
@@ -259,6 +274,7 @@ def main():
         clocks.measure(bench)
         bench.memory()
         bench.signin()
+        bench.people()
         bench.crowd()
     finally:
         if bench:
