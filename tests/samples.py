@@ -339,6 +339,14 @@ def own_person(world, name="resident"):
     return made
 
 
+def taken_over(world, role):
+    """Who lived elsewhere, by an ID number nobody else has."""
+    number = world.spec.by_id["takeOverPerson"].example["id_number"]
+    world.sql("update people.secret set id_number = null, id_number_index = null")
+    person_in(world, name=LAN["name"], born_on=None, sex=None, id_number=number)
+    return dwelling(world, role)
+
+
 def somebody(world, role):
     return {"ids": {"id": own_person(world) if role == "resident" else person_in(world)}}
 
@@ -652,6 +660,7 @@ NEEDS = {
     "updatePerson": with_if_match("/v1/persons/{id}", somebody),
     "unmaskPerson": unmasked,
     "createWard": lambda world, role: own_person(world) and {},
+    "takeOverPerson": taken_over,
     "movePerson": lambda world, role: {**somebody(world, role), "body": {
         "dwelling_id": dwelling(world, role)["ids"]["id"], "kind": "tenant"}},
     "moveOutPerson": somebody, "linkPerson": somebody, "tagPerson": somebody, "listConsents": somebody,

@@ -237,6 +237,25 @@ def test_moving_and_owning(shared):
     assert shared.community.post(f"/v1/persons/{person}/move-out", {}).json()["code"] == "not_resident"
 
 
+def test_who_moves_to_another_community_is_taken_over(world):
+    """By ID number and name: then the new one sees them and the old no more; both logs tell."""
+    person = enter(world.community, home(world), name="上官云", id_number=ID_NUMBER, born_on=None)["id"]
+    new = home(world, "1/2/1/1/")
+    url, body = f"/v1/dwellings/{new}/take-over", {"id_number": ID_NUMBER, "name": "上官云", "kind": "tenant", "reason": "上官云已迁入"}
+    assert world.community.post(url, body).status_code == 404, "the dwelling is not theirs"
+    assert world.community2.get(f"/v1/persons/{person}").status_code == 404
+    for wrong in ({"name": "上官雨"}, {"id_number": "11010519491231004X"}):
+        refused = world.community2.post(url, {**body, **wrong})
+        assert refused.status_code == 422, refused.text
+    seen = world.community2.post(url, body)
+    assert seen.status_code == 200 and seen.json()["id"] == person and seen.json()["dwelling_id"] == new
+    assert world.community2.get(f"/v1/persons/{person}").json()["name"] == "上官云"
+    assert world.community.get(f"/v1/persons/{person}").status_code == 404 and find(world.community, q="上官") == []
+    for client in (world.community, world.community2):
+        entry, = [e for e in story.walk(client, "/v1/audit") if e["action"] == "take_over"]
+        assert entry["person_id"] == person and "上官云" not in entry["reason"]
+
+
 def test_a_household_shows_its_members_and_tags(shared):
     dwelling = home(shared)
     head = enter(shared.community, dwelling)

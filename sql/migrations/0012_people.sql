@@ -1132,6 +1132,57 @@ $$;
 comment on function people.move(uuid, jsonb) is
 	'They live in a dwelling of the caller''s ground since a day, and no longer where they did; household_id null = a new household. LN422 dwelling_not_found, household_not_found, date_in_future, LN409 residence_overlaps and as people.locked().';
 
+create function people.of_number(p_index text) returns people.person
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set linli.role = 'system'
+as $$
+declare
+	p people.person;
+begin
+	select x.* into p from people.secret s
+	join people.person x on x.street_id = s.street_id and x.id = s.person_id
+	where s.street_id = core.street() and s.id_number_index = p_index and x.status = 'active';
+	return p;
+end
+$$;
+comment on function people.of_number(text) is 'Whose ID number that is, seen or not. As people.somebody().';
+
+create function people.resettle(p_id uuid, b jsonb) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp set linli.role = 'system'
+as $$
+begin
+	perform people.move(p_id, b);
+end
+$$;
+comment on function people.resettle(uuid, jsonb) is 'people.move() of somebody the caller does not see yet.';
+
+create function people.take_over(p_dwelling uuid, b jsonb) returns uuid
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+	d grid.dwelling := people.dwelling(p_dwelling, null);
+	p people.person := people.of_number(b ->> 'id_number_index');
+	place text;
+begin
+	-- Who they are must be known already: number and name.
+	if p.id is null or people.plain_name(p.name) <> people.plain_name(b ->> 'name') then
+		perform core.fail(422, 'person_not_found', '/id_number');
+	elsif people.is_under(p.born_on, 18) and not exists (select from people.guardianship g
+		join people.person x on x.street_id = g.street_id and x.id = g.guardian_id and x.path ^@ any (core.scopes())
+		where g.street_id = p.street_id and g.person_id = p.id and g.to_on is null) then
+		perform core.fail(403, 'approval_required');
+	end if;
+	perform people.resettle(p.id, b || jsonb_build_object('dwelling_id', p_dwelling));
+	-- In the log of those who lose them, and of those who have them now.
+	foreach place in array array[p.path, d.path] loop
+		perform audit.put('take_over', 'person', p.id, p.id, '{name,id_number}',
+			replace(b ->> 'reason', p.name, people.mask_name(p.name)), null, place);
+	end loop;
+	return p.id;
+end
+$$;
+comment on function people.take_over(uuid, jsonb) is
+	'Somebody of another community has moved into a dwelling of the caller''s: named by ID number and name they are the caller''s from now on, and no longer the other''s; a minor only after a guardian. LN404 not_found, LN422 person_not_found, LN403 approval_required, and as people.move().';
+
 create function people.move_out(p_id uuid, p_on date) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -2058,7 +2109,7 @@ grant select (street_id, id, path, dwelling_id, household_id, status, version) o
 grant execute on function people.read(uuid), people.view(uuid), people.create_person(uuid, jsonb), people.add_ward(uuid, jsonb),
 	people.update_person(uuid, text, jsonb), people.unmask(uuid, text[], text),
 	people.request_approval(uuid, uuid, text[], text), people.decide_approval(uuid, text, integer),
-	people.move(uuid, jsonb), people.move_out(uuid, date), people.add_owner(uuid, uuid, jsonb), people.end_owner(uuid, date),
+	people.move(uuid, jsonb), people.take_over(uuid, jsonb), people.move_out(uuid, date), people.add_owner(uuid, uuid, jsonb), people.end_owner(uuid, date),
 	people.name_guardian(uuid, uuid, uuid, text), people.end_guardian(uuid), people.attach_account(uuid, uuid),
 	people.set_tag(uuid, uuid, uuid, text, text), people.clear_tag(uuid, text),
 	people.give_consent(uuid, uuid, text, text, text, uuid), people.withdraw_consent(uuid),

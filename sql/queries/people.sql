@@ -56,6 +56,11 @@ select people.add_ward(:new_id::uuid, jsonb_build_object('name', :name::text, 's
 	'kinship', :kinship::text, 'consent_text', :consent_text::text));
 select s.*, '/v1/persons/' || s.id as _location from people.read(:new_id::uuid) s;
 
+-- name: takeOverPerson
+select r.* from people.take_over(:id::uuid, jsonb_build_object('id_number_index', :id_number_index::text, 'name', :name::text,
+	'household_id', :household_id::uuid, 'kind', :kind::text, 'from_on', :from_on::date, 'reason', :reason::text)) t,
+	people.read(t) r;
+
 -- name: movePerson
 select people.move(:id::uuid, jsonb_build_object('dwelling_id', :dwelling_id::uuid, 'household_id', :household_id::uuid,
 	'kind', :kind::text, 'from_on', :from_on::date));

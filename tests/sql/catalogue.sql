@@ -162,7 +162,7 @@ select is_empty($$select name from routine where prosecdef and split_part(name, 
 	'identity.sms_session', 'identity.sms_try', 'identity.sms_unsent', 'identity.submit_claim',
 	'identity.sweep', 'identity.switch_session', 'identity.unbind_login', 'identity.wechat_begin',
 	'identity.wechat_session', 'identity.wechat_token', 'identity.wechat_token_put',
-	'people.accesses', 'people.accesses_of', 'people.act_request', 'people.add_owner', 'people.add_ward', 'people.address_of', 'people.attach_account',
+	'people.accesses', 'people.accesses_of', 'people.act_request', 'people.of_number', 'people.resettle', 'people.take_over', 'people.add_owner', 'people.add_ward', 'people.address_of', 'people.attach_account',
 	'people.clear_tag', 'people.copy', 'people.counts', 'people.create_person', 'people.decide_approval', 'people.drop_health',
 	'people.end_guardian', 'people.end_owner', 'people.file_request', 'people.read', 'people.give_consent', 'people.household_view',
 	'people.move', 'people.move_out', 'people.name_guardian', 'people.owners', 'people.put_household', 'people.refresh',
@@ -184,7 +184,7 @@ select is_empty($$select name from routine where prosecdef and split_part(name, 
 select is_empty($$select name, proconfig from routine
 	where exists (select from unnest(proconfig) s where s ~ '^linli')
 	and split_part(name, '(', 1) not in ('care.count_visits_whole', 'care.doors', 'care.figures_whole', 'care.fill', 'care.helped', 'care.lapse',
-		'care.plan_season', 'care.seen', 'core.changed_streets', 'core.horizon', 'core.newest_event', 'field.org_timeline', 'grid.describe_moves', 'grid.execute_redraw', 'grid.move_dwellings', 'people.accesses_of', 'people.address_of', 'people.counts', 'people.drop_health', 'people.join_records', 'people.join_rows', 'people.part_records', 'people.part_rows', 'people.refresh', 'people.remove', 'people.restrict', 'people.secret_of', 'people.somebody',
+		'care.plan_season', 'care.seen', 'core.changed_streets', 'core.horizon', 'core.newest_event', 'field.org_timeline', 'grid.describe_moves', 'grid.execute_redraw', 'grid.move_dwellings', 'people.accesses_of', 'people.address_of', 'people.counts', 'people.drop_health', 'people.join_records', 'people.join_rows', 'people.of_number', 'people.part_records', 'people.part_rows', 'people.refresh', 'people.remove', 'people.resettle', 'people.restrict', 'people.secret_of', 'people.somebody',
 		'ticket.adopt', 'ticket.hand_over', 'ticket.is_rare',
 		'ticket.restamp', 'ticket.tell_merged')$$, 'no other function widens its context');
 select is_empty($$select name from routine where proowner = 'linli_matcher'::regrole
