@@ -422,3 +422,29 @@ def plant_equipment(world):
         samples.act(world, by, "inspectEquipment", ids, {"ok": True, "note": mark + "d", "photo_ids": [picture]})
         made.append((ids["id"], picture, mark, path, None, org))
     return made
+
+
+# Where a route lies, who made it, who is named to walk it.
+PATROLS = [("1/1/1/1/", "community", "resident"), ("1/1/1/2/", "community", None), ("1/2/1/1/", "community2", None),
+           ("2/1/1/1/", "community_far", "resident_far")]
+
+
+def plant_patrols(world):
+    """A route, a plan and its task in each place: (ids by their paths, mark, path, walker)."""
+    made = []
+    for n, (path, by, walker) in enumerate(PATROLS):
+        mark = f"zzpatrol{n}zz"
+        route = samples.act(world, by, "createPatrolRoute", body={
+            "name": mark + "r", "grid_id": grid_id(path), "checkpoints": [
+                {"name": mark + "c", "position": {"lon": 104.1, "lat": 30.66, "crs": "wgs84"}}]})["id"]
+        plan = samples.act(world, by, "createPatrolPlan", body={
+            "route_id": route, "name": mark + "t", "rule": "FREQ=DAILY", "start_on": "2026-01-01", "from_minute": 0,
+            "to_minute": 1440, "assignees": [walker] if walker else []})["id"]
+        tasks = harness.wait_for(lambda: samples.act(world, by, "listPatrolTasks", params={"plan_id": plan})["items"], "tasks")
+        made.append(({"patrol-routes": route, "patrol-plans": plan, "patrol-tasks": tasks[0]["id"]}, mark, path, walker))
+    return made
+
+
+def sees_patrol(name, kind, path, walker):
+    role, _, paths = WHO[name]
+    return any(path.startswith(own) for own in paths) or kind == "patrol-tasks" and name == walker

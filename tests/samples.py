@@ -613,7 +613,39 @@ def with_serial(operation, make=lambda world, role: {}):
         **world.spec.by_id[operation].example, "serial": uuid.uuid4().hex}}
 
 
+def patrol_route(world, role):
+    return {"ids": {"id": act(world, "community", "createPatrolRoute")["id"]}}
+
+
+def new_plan(world, role):
+    return {"body": {**world.spec.by_id["createPatrolPlan"].example, "route_id": patrol_route(world, role)["ids"]["id"]}}
+
+
+def patrol_plan(world, role):
+    need = new_plan(world, role)
+    return {**need, "ids": {"id": act(world, "community", "createPatrolPlan", body=need["body"])["id"]}}
+
+
+def patrol_task(world, role):
+    """Today's, all day, of a plan in micro-grid A; residents walk where they are named."""
+    today = datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=8))).date().isoformat()
+    made = act(world, "community", "createPatrolPlan", body={
+        **new_plan(world, role)["body"], "rule": "FREQ=DAILY", "start_on": today, "from_minute": 0, "to_minute": 1440,
+        "assignees": ["resident"] if role == "resident" else []})["id"]
+    tasks = harness.wait_for(lambda: act(world, "community", "listPatrolTasks", params={"plan_id": made})["items"], "a task")
+    return {"ids": {"id": tasks[0]["id"]}, "checkpoint": tasks[0]["checkpoints"][0]["id"]}
+
+
+def patrol_point(world, role):
+    need = patrol_task(world, role)
+    return {**need, "body": {**world.spec.by_id["checkInPatrol"].example, "checkpoint_id": need["checkpoint"]}}
+
+
 NEEDS = {
+    "getPatrolRoute": patrol_route, "updatePatrolRoute": with_if_match("/v1/patrol-routes/{id}", patrol_route),
+    "createPatrolPlan": new_plan, "getPatrolPlan": lambda world, role: {"ids": patrol_plan(world, role)["ids"]},
+    "updatePatrolPlan": with_if_match("/v1/patrol-plans/{id}", patrol_plan), "getPatrolTask": patrol_task,
+    "checkInPatrol": patrol_point, "createHazardFromPatrol": patrol_task, "createTicketFromPatrol": patrol_task,
     "putClockPolicies": with_if_match("/v1/clock-policies", lambda world, role: {"ids": {}}),
     "getClock": clock_of, "requestExtension": clock_of,
     "grantExtension": asked_extension, "refuseExtension": asked_extension,

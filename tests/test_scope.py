@@ -37,6 +37,11 @@ OF_CARE = {"plan_id": "visit-plans", "pairing_id": "pairings", "person_id": "per
 # Who sees anything by place.
 INSIDE = [name for name in PEOPLE if WHO[name][0] not in ("visitor", "department", "merchant", "client")]
 
+def patrol_words(ids, mark):
+    """What tells of a route, and what of its task; a task names its route and plan."""
+    return {"patrol-routes": [mark + "r"], "patrol-tasks": [ids["patrol-tasks"], mark + "t", mark + "c"]}
+
+
 # What a department or partner reads of what is put to it.
 PUT_TO_ORGS = {"listHazards", "getHazard", "listHazardEvents", "listHazardPhotos", "downloadHazardPhoto",
                "listEquipment", "getEquipment", "listEquipmentInspections", "listEquipmentPhotos", "downloadEquipmentPhoto"}
@@ -62,6 +67,7 @@ def planted(shared):
     shared.imports = plant_module.plant_imports(shared)
     shared.hazards, shared.equipment = plant_module.plant_hazards(shared), plant_module.plant_equipment(shared)
     shared.diary = plant_module.plant_diary(shared)
+    shared.patrols = plant_module.plant_patrols(shared)
     shared.claims, shared.login = plant_module.plant_claims(shared), plant_module.plant_login(shared)
     shared.settle()
     return shared
@@ -146,6 +152,9 @@ class Reader:
         elif "/hazards/" in op.template:
             for hazard, photo, *_ in self.world.hazards:
                 self.get(op, op.template.format(id=hazard, photo_id=photo))
+        elif kind_of(op).startswith("patrol-"):
+            for ids, *_ in self.world.patrols:
+                self.get(op, op.template.format(id=ids[kind_of(op)]))
         elif "/equipment/" in op.template:
             for piece, photo, *_ in self.world.equipment:
                 self.get(op, op.template.format(id=piece, photo_id=photo))
@@ -275,6 +284,8 @@ def test_no_marker_out_of_scope_in_any_reply(readers, planted, name):
     hidden += [f"zzclient{street}zz" for street in (1, 2) if WHO[name][:2] != ("street", street)]
     hidden += [word for hazard, photo, mark, *whose in planted.hazards + planted.equipment if not plant_module.sees_hazard(name, *whose)
                for word in (hazard, photo, mark)]
+    hidden += [word for ids, mark, *whose in planted.patrols for kind, words in patrol_words(ids, mark).items()
+               if not plant_module.sees_patrol(name, kind, *whose) for word in words]
     # the street reads in its log that there was one
     hidden += [e for owner, e in planted.exports.items() if owner != name and WHO[name][:2] != ("street", WHO[owner][1])]
     # that there is an entry the street reads in the feed
@@ -304,6 +315,8 @@ def test_every_marker_in_scope_is_found(readers, planted, name):
     visible += [mark for path, (_, _, mark) in planted.houses.items() if sees_house(name, path) or sees_person(name, path)]
     visible += person_marks(planted, name)[0]
     visible += [ids["persons"] for path, ids in planted.people.items() if sees_person(name, path)]
+    visible += [word for ids, mark, *whose in planted.patrols for kind, words in patrol_words(ids, mark).items()
+                if plant_module.sees_patrol(name, kind, *whose) for word in words]
     visible += [word for hazard, photo, mark, *whose in planted.hazards + planted.equipment if plant_module.sees_hazard(name, *whose)
                 for word in (hazard, photo, mark, mark + "d")]
     visible += [mark for path, (_, mark) in planted.diary.items() if plant_module.sees_diary(name, path)]
@@ -446,6 +459,8 @@ def hidden_ids(world, op, name):
     if "/clocks/" in op.template:
         return [i for p in world.plants if not p.seen_by(name)
                 for i, in world.sql("select id from clock.clock where subject_id = %s", p.id)]
+    if kind_of(op).startswith("patrol-"):
+        return [ids[kind_of(op)] for ids, _, *whose in world.patrols if not plant_module.sees_patrol(name, kind_of(op), *whose)]
     if "/equipment/" in op.template:
         return [piece for piece, _, _, *whose in world.equipment if not plant_module.sees_hazard(name, *whose)]
     if "/claims/" in op.template:
@@ -540,6 +555,9 @@ def state(world):
         " (select json_agg((id, version) order by id) from grid.grid_group)::text,"
         " (select json_agg((id, version) order by id) from field.hazard)::text,"
         " (select json_agg((id, version) order by id) from field.equipment)::text,"
+        " (select json_agg((id, version) order by id) from field.route)::text,"
+        " (select json_agg((id, version) order by id) from field.patrol_plan)::text,"
+        " (select json_agg((id, version) order by id) from field.patrol_task)::text,"
         " (select json_agg((id, state) order by id) from grid.redraw)::text,"
         " (select json_agg((id, version) order by id) from grid.building)::text,"
         " (select json_agg((id, version) order by id) from grid.dwelling)::text,"
@@ -643,7 +661,8 @@ def test_hidden_ids_in_bodies_are_unknown_ids(planted):
     ("compound_id", "/v1/grids", "01900000-0000-8002-8000-200000000001"), ("under", "/v1/compounds", grid_id("2/1/")),
     ("under", "/v1/boundaries?crs=wgs84", grid_id("2/1/")),
     ("under", "/v1/grid-groups", grid_id("2/1/")), ("grid_id", "/v1/grid-groups", grid_id("2/1/1/1/")),
-    ("under", "/v1/hazards", grid_id("2/1/")), ("under", "/v1/equipment", grid_id("2/1/")), ("org_id", "/v1/hazards", "01900000-0000-8002-8000-600000000001"),
+    ("under", "/v1/hazards", grid_id("2/1/")), ("under", "/v1/equipment", grid_id("2/1/")), ("under", "/v1/patrol-routes", grid_id("2/1/")),
+    ("under", "/v1/patrol-plans", grid_id("2/1/")), ("under", "/v1/patrol-tasks", grid_id("2/1/")), ("org_id", "/v1/hazards", "01900000-0000-8002-8000-600000000001"),
     ("under", "/v1/tickets", grid_id("2/1/")), ("under", "/v1/tickets/summary", grid_id("2/1/"))])
 def test_hidden_ids_in_queries_are_unknown_ids(planted, field, path, hidden):
     """security 1"""
