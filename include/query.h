@@ -9,6 +9,12 @@
  * street role body new_id new_id2 request_id client_address. Every :name is
  * cast where it stands.
  *
+ * "-- for: resident street without q mine" begins another way to answer the
+ * same operation: its statements run instead when the caller has one of these
+ * roles and none of these parameters is given, or is true. A plan that serves
+ * all of an operation is set up whole by every request; so what most of them
+ * ask may have one of its own. The first that fits is taken.
+ *
  * "-- helper: findAccount" instead of "-- name:" belongs to no operation: hooks
  * and the job process run it; its names are theirs or the context's. */
 #ifndef LINLI_QUERY_H
@@ -58,6 +64,12 @@ struct query {
 	bool helper;
 	size_t statement_count;
 	struct statement *statements;
+	/* Of "-- for:": who (enum role), and which parameters must be absent,
+	 * by operation->params index. */
+	struct query *next_case;
+	unsigned roles;
+	size_t absent_count;
+	struct bind *absent;
 	/* Idempotent operations, after query_check_reply(): reads the stored
 	 * row back ($1 = key) with the same columns; else NULL. */
 	char *replay_sql;

@@ -230,8 +230,11 @@ attach_query(struct query *q, struct contract *c)
 		op = contract_find(c, q->name);
 		if (!op)
 			return query_fault(q, "no such operation");
-		c->operations[op->index].query = q;
+		if (!q->roles)
+			c->operations[op->index].query = q;
 	}
+	if (q->roles && !query_case_attach(q, op))
+		return false;
 	if (!resolve_all(q, op))
 		return false;
 	for (size_t i = 0; i < q->statement_count; i++)
@@ -246,8 +249,9 @@ query_attach(struct contract *c)
 	bool ok = true;
 
 	for (size_t i = 0; i < query_count; i++)
-		if (!attach_query(query_all[i], c))
-			ok = false;
+		for (struct query *q = query_all[i]; q; q = q->next_case)
+			if (!attach_query(q, c))
+				ok = false;
 	for (size_t i = 0; i < c->operation_count; i++) {
 		const struct operation *op = &c->operations[i];
 

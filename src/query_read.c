@@ -20,7 +20,9 @@
 struct reader {
 	const char *file;
 	const char *start, *end;
-	struct query *query; /* the one being read */
+	struct query *query; /* the one being read, or the case of it */
+	struct query *named; /* the one with a name that it belongs to */
+	size_t cases;
 };
 
 static int
@@ -50,8 +52,8 @@ fault_at(const struct reader *r, const char *at, const char *fmt, ...)
 	return false;
 }
 
-static bool
-add_query(struct reader *r, const char *at, bool helper, const char *name,
+static struct query *
+new_query(struct reader *r, const char *at, bool helper, const char *name,
 	  size_t len)
 {
 	struct query *q = xmalloc(sizeof(*q));
@@ -60,8 +62,38 @@ add_query(struct reader *r, const char *at, bool helper, const char *name,
 	q->file = xstrdup(r->file);
 	q->line = line_at(r, at);
 	q->helper = helper;
-	r->query = q;
-	return query_add(q);
+	return r->query = q;
+}
+
+static bool
+has_statement(const struct query *q)
+{
+	return !q || q->statement_count > 0 ||
+	       query_fault(q, "has no statement");
+}
+
+/* "-- for: resident without q", alone on its line. */
+static bool
+read_case(struct reader *r, const char *s, const char *end)
+{
+	struct query *last = r->query, *q;
+
+	if (!last)
+		return fault_at(r, s, "-- for: before the first -- name:");
+	if (!has_statement(last))
+		return false;
+	q = last->next_case = new_query(r, s, r->named->helper, r->named->name,
+					strlen(r->named->name));
+	r->cases++;
+	return query_case_read(q, s + strlen("-- for:"), end);
+}
+
+static bool
+is_marker(const char *s)
+{
+	return strncmp(s, "-- name:", 8) == 0 ||
+	       strncmp(s, "-- helper:", 10) == 0 ||
+	       strncmp(s, "-- for:", 7) == 0;
 }
 
 /* "-- name: getTicket" or "-- helper: findAccount", alone on its line. */
@@ -72,9 +104,11 @@ read_marker(struct reader *r, const char *s, const char *end, bool *is_one)
 	bool helper = strncmp(s, "-- helper:", 10) == 0;
 	const char *name;
 
-	*is_one = helper || strncmp(s, "-- name:", 8) == 0;
+	*is_one = is_marker(s);
 	if (!*is_one)
 		return true;
+	if (strncmp(s, "-- for:", 7) == 0)
+		return read_case(r, s, end);
 	s += helper ? 10 : 8;
 	while (s < end && *s == ' ')
 		s++;
@@ -82,11 +116,13 @@ read_marker(struct reader *r, const char *s, const char *end, bool *is_one)
 		s++;
 	while (end > s && isspace((unsigned char)end[-1]))
 		end--;
-	if (s == name || s != end || s - name > 56)
+	if (s == name || s != end || s - name > 52)
 		return fault_at(r, at, "not a query's name");
-	if (r->query && r->query->statement_count == 0)
-		return query_fault(r->query, "has no statement");
-	return add_query(r, at, helper, name, (size_t)(s - name));
+	if (!has_statement(r->query))
+		return false;
+	r->cases = 0;
+	r->named = new_query(r, at, helper, name, (size_t)(s - name));
+	return query_add(r->named);
 }
 
 /* $n of :name, the same for each time it stands in the statement. */
@@ -216,8 +252,12 @@ read_statement(struct reader *r, const char *s, const char *end)
 	if (ok && st.bind_count > MAX_BINDS)
 		ok = fault_at(r, s, "more than %d names", MAX_BINDS);
 	st.sql = text;
-	snprintf(st.name, sizeof(st.name), "%s_%zu", q->name,
-		 q->statement_count + 1);
+	if (q == r->named)
+		snprintf(st.name, sizeof(st.name), "%s_%zu", q->name,
+			 q->statement_count + 1);
+	else
+		snprintf(st.name, sizeof(st.name), "%s_%zu_for%zu", q->name,
+			 q->statement_count + 1, r->cases);
 	q->statements = xrealloc(q->statements, (q->statement_count + 1) *
 				 sizeof(*q->statements));
 	q->statements[q->statement_count++] = st;
@@ -250,8 +290,7 @@ static bool
 holds_marker(const char *s, const char *end)
 {
 	for (; s < end; s = sqltext_skip(s, end))
-		if (strncmp(s, "-- name:", 8) == 0 ||
-		    strncmp(s, "-- helper:", 10) == 0)
+		if (is_marker(s))
 			return true;
 	return false;
 }
@@ -280,7 +319,5 @@ query_load(const char *file, const char *text, size_t len)
 			return false;
 		s = read_blanks(&r, stop + 1, &ok);
 	}
-	if (ok && r.query && r.query->statement_count == 0)
-		return query_fault(r.query, "has no statement");
-	return ok;
+	return ok && has_statement(r.query);
 }

@@ -43,18 +43,22 @@ struct check {
 	const struct operation *op;
 };
 
-static const struct operation *
-answered_by(const struct contract *c, size_t index)
+/* The operation whose answer a statement is, and the query it is of. */
+static bool
+answered_by(struct check *k, const struct contract *c, size_t index)
 {
 	for (size_t i = 0; i < c->operation_count; i++) {
-		const struct operation *op = &c->operations[i];
-		const struct query *q = op->query;
+		const struct query *q = c->operations[i].query;
 
-		if (q && index ==
-			 q->statements[q->statement_count - 1].db_index)
-			return op;
+		for (; q; q = q->next_case) {
+			k->op = &c->operations[i];
+			k->query = q;
+			if (index ==
+			    q->statements[q->statement_count - 1].db_index)
+				return true;
+		}
 	}
-	return NULL;
+	return false;
 }
 
 static bool
@@ -184,15 +188,11 @@ query_check_reply(const PGresult *describe, size_t index, void *contract)
 {
 	struct contract *c = contract;
 	struct check k = { .columns = describe };
-	struct query *q;
 
-	k.op = answered_by(c, index);
-	if (!k.op)
+	if (!answered_by(&k, c, index))
 		return true;
-	q = (struct query *)query_find(k.op->id);
-	k.query = q;
-	if (k.op->idempotent && !q->replay_sql)
-		add_replay(q, describe);
+	if (k.op->idempotent && !k.query->replay_sql)
+		add_replay((struct query *)query_find(k.op->id), describe);
 	/* Such a hook makes the reply itself. */
 	if (!k.op->reply || (k.op->hook && k.op->hook->reply))
 		return true;

@@ -90,6 +90,36 @@ call_query(struct request *rq, const struct query *q)
 	}
 }
 
+static bool
+is_given(const struct request *rq, const struct bind *b)
+{
+	const json_t *v = rq->param_values[b->index];
+
+	return v && !json_is_null(v) && !json_is_false(v);
+}
+
+/* "-- for:" of query.h. */
+static bool
+case_fits(const struct request *rq, const struct query *q)
+{
+	if (!rq->has_actor || !(q->roles & role_bit(rq->actor.role)))
+		return false;
+	for (size_t i = 0; i < q->absent_count; i++)
+		if (is_given(rq, &q->absent[i]))
+			return false;
+	return true;
+}
+
+static const struct query *
+choose_query(const struct request *rq)
+{
+	for (const struct query *q = rq->op->query->next_case; q;
+	     q = q->next_case)
+		if (case_fits(rq, q))
+			return q;
+	return rq->op->query;
+}
+
 static void
 job_begin(struct request *rq, void (*done)(struct db_job *))
 {
@@ -290,7 +320,7 @@ request_run(struct request *rq)
 	if (request_breaker(rq))
 		return DONE;
 	job_begin(rq, query_done);
-	call_query(rq, rq->op->query);
+	call_query(rq, choose_query(rq));
 	db_submit(rq->worker->db, &rq->job);
 	return PENDING;
 }

@@ -6,21 +6,18 @@ from ticket.category c
 where c.active
 order by c.sort, c.code;
 
--- Only one of the two halves runs.
 -- name: listTickets
-select b.*, 'created_at,id' as _cursor_by
-from ticket.list_street(:kind::text, :category::text, :urgency::text, :created_from::timestamptz,
-	:created_to::timestamptz, :after::text, :limit::int + 1) b
-where :role::text in ('resident', 'street') and num_nonnulls(:status::json, :under::uuid,
-	:updated_after::timestamptz, :q::text) = 0 and not :mine::boolean and not :supported::boolean
-union all
-select b.*, case when :updated_after::timestamptz is null then 'created_at,id' else 'updated_at,id' end
+select b.*, case when :updated_after::timestamptz is null then 'created_at,id' else 'updated_at,id' end as _cursor_by
 from ticket.list(ticket.words(:status::json), :kind::text, :category::text, :urgency::text,
 	:under::uuid, :mine::boolean, :supported::boolean, :created_from::timestamptz,
 	:created_to::timestamptz, :updated_after::timestamptz, :q::text, :after::text,
-	:limit::int + 1) b
-where :role::text not in ('resident', 'street') or num_nonnulls(:status::json, :under::uuid,
-	:updated_after::timestamptz, :q::text) > 0 or :mine::boolean or :supported::boolean;
+	:limit::int + 1) b;
+
+-- What they look at all day.
+-- for: resident street without status under updated_after q mine supported
+select b.*, 'created_at,id' as _cursor_by
+from ticket.list_street(:kind::text, :category::text, :urgency::text, :created_from::timestamptz,
+	:created_to::timestamptz, :after::text, :limit::int + 1) b;
 
 -- name: getTicketSummary
 select s.total, s.open, s.by_status, s.by_grid

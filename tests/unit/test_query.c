@@ -70,7 +70,8 @@ static struct operation operations[] = {
 	{ .id = "createTicket", .source = "t.yaml:1", .param_count = 2,
 	  .params = params, .status = 201, .idempotent = true, .hook = &hook },
 	{ .id = "listTickets", .source = "t.yaml:2", .param_count = 3,
-	  .params = params, .status = 200, .reply_list = true },
+	  .params = params, .status = 200, .reply_list = true,
+	  .roles = ROLE_RESIDENT | ROLE_STREET },
 	{ .id = "login", .source = "t.yaml:3", .status = 200, .public_ = true },
 };
 
@@ -211,6 +212,17 @@ test_bad_files(void **state)
 		{ "-- name: a\nset local x = 1;", "not a statement" },
 		{ "-- name: a\nSELECT 1;", NULL },
 		{ "", NULL },
+		{ "-- for: resident\nselect 1;", "t.sql:1: -- for: before" },
+		{ "-- name: a\n-- for: street\nselect 1;", "t.sql:1: a: has" },
+		{ "-- name: a\nselect 1;\n-- for: street\n", "t.sql:3: a: has" },
+		{ "-- name: a\nselect 1\n-- for: street\nselect 1;",
+		  "t.sql:2: statement without" },
+		{ "-- name: a\nselect 1;\n-- for: nobody\nselect 1;",
+		  "t.sql:3: a: nobody is no role" },
+		{ "-- name: a\nselect 1;\n-- for: without q\nselect 1;",
+		  "t.sql:3: a: -- for: whom?" },
+		{ "-- name: a\nselect 1;\n-- for: street without q\nselect 1;",
+		  NULL },
 	};
 
 	(void)state;
@@ -276,11 +288,53 @@ test_bad_ties(void **state)
 		  ":title_mask is no parameter" },
 		{ CREATE LOGIN "-- name: listTickets\nselect :verdict::text;",
 		  ":verdict is no parameter" },
+		{ CREATE LIST "-- for: resident without after\nselect 1;\n" LOGIN,
+		  NULL },
+		{ CREATE LIST "-- for: resident without nope\nselect 1;\n" LOGIN,
+		  "(t.yaml:2) has no parameter nope" },
+		{ CREATE LIST "-- for: merchant\nselect 1;\n" LOGIN,
+		  "t.sql:5: listTickets: -- for: a role that may not" },
+		{ CREATE "-- for: resident\nselect 1;\n" LIST LOGIN,
+		  "t.sql:3: createTicket: -- for: a role that may not" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		expect_said(attaches, cases[i][0], cases[i][1]);
+}
+
+static bool
+cases_are_read(const void *text)
+{
+	struct contract *c = small_contract();
+	const struct query *q;
+
+	assert_true(load(text) && query_attach(c));
+	q = operations[1].query;
+	assert_ptr_equal(q, query_find("listTickets"));
+	assert_int_equal(q->roles, 0);
+	assert_string_equal(q->statements[0].name, "listTickets_1");
+	q = q->next_case;
+	assert_int_equal(q->roles, ROLE_RESIDENT | ROLE_STREET);
+	assert_int_equal(q->absent_count, 2);
+	assert_int_equal(q->absent[0].index, 2);
+	assert_int_equal(q->absent[1].index, 0);
+	assert_string_equal(q->statements[0].sql,
+			    "/* t.sql: listTickets */ select 2");
+	assert_string_equal(q->statements[0].name, "listTickets_1_for1");
+	q = q->next_case;
+	assert_int_equal(q->roles, ROLE_STREET);
+	assert_string_equal(q->statements[0].name, "listTickets_1_for2");
+	return !q->next_case;
+}
+
+static void
+test_cases(void **state)
+{
+	(void)state;
+	expect_said(cases_are_read, CREATE LIST
+		    "-- for: resident street without after id\nselect 2;\n"
+		    "-- for: street\nselect 3;\n" LOGIN, NULL);
 }
 
 static bool
@@ -509,6 +563,7 @@ main(void)
 		cmocka_unit_test(test_bad_files),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_bad_ties),
+		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_shadowed_context),
 		cmocka_unit_test(test_impossible_key),
 		cmocka_unit_test(test_hook_without_query),

@@ -48,25 +48,27 @@ type claims struct {
 }
 
 type brief struct {
-	ID           string    `json:"id"`
-	Number       string    `json:"number"`
-	Kind         string    `json:"kind"`
-	Category     string    `json:"category"`
-	Urgency      string    `json:"urgency"`
-	Status       string    `json:"status"`
-	Title        string    `json:"title"`
-	GridID       string    `json:"grid_id"`
-	Public       bool      `json:"public"`
-	OnBehalf     bool      `json:"on_behalf"`
-	Mine         bool      `json:"mine"`
-	SupportCount int       `json:"support_count"`
-	CommentCount int       `json:"comment_count"`
-	PhotoCount   int       `json:"photo_count"`
-	ThankCount   int       `json:"thank_count"`
-	MergedCount  int       `json:"merged_count"`
-	Stars        *int      `json:"stars"`
-	CreatedAt    time.Time `json:"created_at"`
-	UpdatedAt    time.Time `json:"updated_at"`
+	ID           string     `json:"id"`
+	Number       string     `json:"number"`
+	Kind         string     `json:"kind"`
+	Category     string     `json:"category"`
+	Urgency      string     `json:"urgency"`
+	Status       string     `json:"status"`
+	Title        string     `json:"title"`
+	GridID       string     `json:"grid_id"`
+	Public       bool       `json:"public"`
+	OnBehalf     bool       `json:"on_behalf"`
+	Mine         bool       `json:"mine"`
+	SupportCount int        `json:"support_count"`
+	CommentCount int        `json:"comment_count"`
+	PhotoCount   int        `json:"photo_count"`
+	ThankCount   int        `json:"thank_count"`
+	MergedCount  int        `json:"merged_count"`
+	Stars        *int       `json:"stars"`
+	DueAt        *time.Time `json:"due_at"`
+	Colour       *string    `json:"colour"`
+	CreatedAt    time.Time  `json:"created_at"`
+	UpdatedAt    time.Time  `json:"updated_at"`
 }
 
 type page struct {
@@ -110,6 +112,11 @@ type ticket struct {
 	MergedInto       *string          `json:"merged_into"`
 	MergedCount      int              `json:"merged_count"`
 	ReopenedCount    int              `json:"reopened_count"`
+	DueAt            *time.Time       `json:"due_at"`
+	Colour           *string          `json:"colour"`
+	HotlineClass     *string          `json:"hotline_class"`
+	UrgedCount       int              `json:"urged_count"`
+	SupervisedAt     *time.Time       `json:"supervised_at"`
 	CreatedAt        time.Time        `json:"created_at"`
 	UpdatedAt        time.Time        `json:"updated_at"`
 	AcceptedAt       *time.Time       `json:"accepted_at"`
@@ -184,7 +191,8 @@ func (s *server) getTicket(w http.ResponseWriter, r *http.Request, c *claims) in
 			&t.CompoundID, &t.Building, &t.Position, &t.PositionGCJ02, &t.Answers,
 			&t.Reply, &t.Stars, &t.Rating, &t.SupportCount, &t.Supported, &t.ThankCount,
 			&t.Thanked, &t.CommentCount, &t.PhotoCount, &t.HandlerID, &t.MergedInto, &t.MergedCount,
-			&t.ReopenedCount, &t.CreatedAt, &t.UpdatedAt, &t.AcceptedAt, &t.ResolvedAt,
+			&t.ReopenedCount, &t.DueAt, &t.Colour, &t.HotlineClass, &t.UrgedCount,
+			&t.SupervisedAt, &t.CreatedAt, &t.UpdatedAt, &t.AcceptedAt, &t.ResolvedAt,
 			&t.RepliedAt, &t.ClosedAt, &t.Actions, &t.Similar)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -217,7 +225,7 @@ func (s *server) listTickets(w http.ResponseWriter, r *http.Request, c *claims) 
 	}
 	p := page{Items: make([]brief, 0, limit)}
 	err := s.within(r.Context(), c, func(tx pgx.Tx) error {
-		rows, err := tx.Query(r.Context(), s.SQL["listTickets"], after, limit, c.Role)
+		rows, err := tx.Query(r.Context(), s.SQL["listTickets"], after, limit)
 		if err != nil {
 			return err
 		}
@@ -228,7 +236,7 @@ func (s *server) listTickets(w http.ResponseWriter, r *http.Request, c *claims) 
 			err := rows.Scan(&b.ID, &b.Number, &b.Kind, &b.Category, &b.Urgency,
 				&b.Status, &b.Title, &b.GridID, &b.Public, &b.OnBehalf, &b.Mine,
 				&b.SupportCount, &b.CommentCount, &b.PhotoCount, &b.ThankCount,
-				&b.MergedCount, &b.Stars, &b.CreatedAt, &b.UpdatedAt, &by)
+				&b.MergedCount, &b.Stars, &b.DueAt, &b.Colour, &b.CreatedAt, &b.UpdatedAt, &by)
 			if err != nil {
 				return err
 			}
