@@ -373,40 +373,38 @@ create function core.enter(session uuid, actor uuid, role text, street integer, 
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
-	scope text;
 	org uuid;
-	made text; -- assignments: PL/pgSQL runs those without a query
+	made text;
 begin
-	select s.path, s.org_id into scope, org from identity.session s
+	-- One statement does all for most: each expression of PL/pgSQL costs more
+	-- to set up than to run. As text, an array of one path needs no quotes.
+	select s.org_id, set_config('linli.actor', s.account_id::text, true) || set_config('linli.role', s.role, true)
+		|| set_config('linli.street', s.street_id::text, true)
+		|| set_config('linli.scopes', '{' || s.path || '}', true) into org, made
+	from identity.session s
 	where s.id = enter.session and s.account_id = enter.actor and s.role = enter.role
 		and s.street_id = enter.street and s.epoch = enter.epoch
 		and s.revoked_at is null and s.expires_at > core.now();
 	if not found then
 		perform core.fail(401, 'session_revoked');
-	end if;
-	made := set_config('linli.actor', enter.actor::text, true);
-	made := set_config('linli.role', enter.role, true);
-	made := set_config('linli.street', enter.street::text, true);
-	if enter.role = 'grid_lead' then
+	elsif enter.role in ('resident', 'community', 'street') then
+		return;
+	elsif enter.role = 'grid_lead' then
 		-- A lead acts only while assigned: never from what the session says.
 		-- A grid within another of theirs adds nothing: lists walk each scope.
 		with mine as materialized (
 			select a.path from grid.assignment a
 			where a.street_id = enter.street and a.account_id = enter.actor
 				and a.from_on <= core.today() and (a.to_on is null or a.to_on > core.today()))
-		select coalesce(array_agg(m.path), '{}')::text into scope
+		select set_config('linli.scopes', coalesce(array_agg(m.path), '{}')::text, true) into made
 		from mine m
 		where not exists (select from mine x where x.path <> m.path and m.path ^@ x.path);
-	elsif enter.role in ('department', 'merchant', 'client') then
-		-- Nothing by place: what they may see is granted thing by thing.
-		scope := '{}';
 	else
-		scope := array[scope]::text;
+		-- Department, merchant, client. Nothing by place: what they may see is
+		-- granted thing by thing.
+		made := set_config('linli.scopes', '{}', true);
+		made := set_config('linli.org', coalesce(org::text, ''), true);
 	end if;
-	if org is not null then
-		made := set_config('linli.org', org::text, true);
-	end if;
-	made := set_config('linli.scopes', scope, true);
 end
 $$;
 comment on function core.enter(uuid, uuid, text, integer, integer) is

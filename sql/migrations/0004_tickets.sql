@@ -11,22 +11,21 @@ create function core.gcj02_shift(lon float8, lat float8, out dlon float8, out dl
 language plpgsql immutable strict parallel safe
 as $$
 declare
-	a constant float8 := 6378245.0;
-	ee constant float8 := 0.00669342162296594323;
+	-- Few operators, since each is set up again in every transaction; what is
+	-- in brackets of its own is a constant to the planner.
 	x float8 := lon - 105.0;
 	y float8 := lat - 35.0;
-	wave float8 := (20.0 * sin(6.0 * x * pi()) + 20.0 * sin(2.0 * x * pi())) * 2.0 / 3.0;
-	rad float8 := lat / 180.0 * pi();
-	magic float8 := 1 - ee * sin(rad) ^ 2;
+	wave float8 := (sin((6.0 * pi()) * x) + sin((2.0 * pi()) * x)) * (40.0 / 3.0);
+	magic float8 := 1 - 0.00669342162296594323 * sind(lat) ^ 2;
 begin
-	dlat := -100.0 + 2.0 * x + 3.0 * y + 0.2 * y * y + 0.1 * x * y + 0.2 * sqrt(abs(x)) + wave
-		+ (20.0 * sin(y * pi()) + 40.0 * sin(y / 3.0 * pi())) * 2.0 / 3.0
-		+ (160.0 * sin(y / 12.0 * pi()) + 320.0 * sin(y * pi() / 30.0)) * 2.0 / 3.0;
-	dlon := 300.0 + x + 2.0 * y + 0.1 * x * x + 0.1 * x * y + 0.1 * sqrt(abs(x)) + wave
-		+ (20.0 * sin(x * pi()) + 40.0 * sin(x / 3.0 * pi())) * 2.0 / 3.0
-		+ (150.0 * sin(x / 12.0 * pi()) + 300.0 * sin(x / 30.0 * pi())) * 2.0 / 3.0;
-	dlat := dlat * 180.0 / (a * (1 - ee) / (magic * sqrt(magic)) * pi());
-	dlon := dlon * 180.0 / (a / sqrt(magic) * cos(rad) * pi());
+	dlat := -100.0 + 2.0 * x + y * (3.0 + 0.2 * y + 0.1 * x) + 0.2 * sqrt(abs(x)) + wave
+		+ (sin(pi() * y) + 2.0 * sin((pi() / 3.0) * y)
+			+ 8.0 * sin((pi() / 12.0) * y) + 16.0 * sin((pi() / 30.0) * y)) * (40.0 / 3.0);
+	dlon := 300.0 + 2.0 * y + x * (1.0 + 0.1 * x + 0.1 * y) + 0.1 * sqrt(abs(x)) + wave
+		+ (sin(pi() * x) + 2.0 * sin((pi() / 3.0) * x)
+			+ 7.5 * sin((pi() / 12.0) * x) + 15.0 * sin((pi() / 30.0) * x)) * (40.0 / 3.0);
+	dlat := dlat * magic * sqrt(magic) * (180.0 / (6378245.0 * (1 - 0.00669342162296594323) * pi()));
+	dlon := dlon * sqrt(magic) / cosd(lat) * (180.0 / (6378245.0 * pi()));
 end
 $$;
 comment on function core.gcj02_shift(float8, float8) is
@@ -71,13 +70,14 @@ create function ticket.position_json(lon float8, lat float8, crs text) returns j
 language plpgsql immutable strict parallel safe
 as $$
 declare
-	x float8 := lon;
-	y float8 := lat;
+	g record;
 begin
 	if crs = 'gcj02' then
-		select g.gcj_lon, g.gcj_lat into x, y from core.wgs84_to_gcj02(lon, lat) g;
+		g := core.wgs84_to_gcj02(lon, lat);
+		lon := g.gcj_lon;
+		lat := g.gcj_lat;
 	end if;
-	return json_build_object('lon', round(x::numeric, 6), 'lat', round(y::numeric, 6), 'crs', crs);
+	return json_build_object('lon', round(lon::numeric, 6), 'lat', round(lat::numeric, 6), 'crs', crs);
 end
 $$;
 comment on function ticket.position_json(float8, float8, text) is
@@ -115,11 +115,12 @@ comment on function ticket.plain(text) is 'Text as search compares it: lower cas
 create function ticket.grams(street integer, t text) returns bigint[]
 language plpgsql immutable strict parallel safe
 as $$
+declare
+	chars constant text[] := string_to_array(ticket.plain(t), null);
 begin
-	return (select coalesce(array_agg(distinct (street::bigint << 42) | (a::bigint << 21) | b), '{}')
-		from (select ascii(c), lead(ascii(c)) over (order by o)
-			from unnest(string_to_array(ticket.plain(t), null)) with ordinality u (c, o)) x (a, b)
-		where a > 32 and b > 32);
+	return (select coalesce(array_agg((street::bigint << 42) | (ascii(a)::bigint << 21) | ascii(b)), '{}')
+		from unnest(chars, chars[2:]) u (a, b)
+		where a > ' ' collate "C" and b > ' ' collate "C");
 end
 $$;
 comment on function ticket.grams(integer, text) is
@@ -440,13 +441,17 @@ as $$
 $$;
 comment on function ticket.bar_sets() is 'Every result of ticket.bars(), in its order.';
 
+create function ticket.plain_offers() returns jsonb
+language sql immutable parallel safe
+as $$select '{}'::jsonb$$;
+comment on function ticket.plain_offers() is
+	'Of ticket.offers(), by status, what a resident may do with a ticket of somebody else that nobody supports or gave thanks for and that no clock runs for: most that residents read.';
+
 create function ticket.gather_offers() returns trigger
 language plpgsql
 as $$
-begin
-	execute format('create or replace function ticket.offers() returns jsonb '
-		'language sql immutable parallel safe as %L', format('select %L::jsonb', (
-		select coalesce(jsonb_object_agg(concat_ws(' ', o.status, o.role, o.bars), o.actions), '{}')
+declare
+	offers jsonb := (select coalesce(jsonb_object_agg(concat_ws(' ', o.status, o.role, o.bars), o.actions), '{}')
 		from (select x.from_state as status, r as role,
 				case r when 'resident' then array_to_string(b, ' ') end as bars,
 				json_agg(x.action order by x.action)::text as actions
@@ -454,7 +459,14 @@ begin
 			where x.machine in ('ticket', 'ticket_aside')
 				and (r = 'resident' or b = '{supported,reporter}')
 				and not coalesce(string_to_array(x.guard, ' ') && b and r = 'resident', false)
-			group by 1, 2, 3) o)));
+			group by 1, 2, 3) o);
+	plain jsonb := (select coalesce(jsonb_object_agg(split_part(key, ' ', 1), value), '{}')
+		from jsonb_each(offers) where key ~ '^\S+ resident supported reporter$');
+begin
+	execute format('create or replace function ticket.offers() returns jsonb '
+		'language sql immutable parallel safe as %L', format('select %L::jsonb', offers));
+	execute format('create or replace function ticket.plain_offers() returns jsonb '
+		'language sql immutable parallel safe as %L', format('select %L::jsonb', plain));
 	return null;
 end
 $$;
@@ -672,16 +684,15 @@ end
 $$;
 comment on function ticket.answer_fits(jsonb, jsonb) is 'One answer against its question.';
 
-create function ticket.place_grid(p_grid uuid, p_position jsonb) returns grid.grid
+create function ticket.place_grid(p_grid uuid, p_lon float8, p_lat float8) returns grid.grid
 language plpgsql stable
 as $$
 declare
 	g grid.grid;
 	home text := (core.scopes())[1];
 begin
-	if p_grid is null and jsonb_typeof(p_position) = 'object' then
-		select l.grid_id into p_grid from grid.locate((p_position ->> 'lon')::float8,
-			(p_position ->> 'lat')::float8, p_position ->> 'crs') l;
+	if p_grid is null and p_lon is not null then
+		select a.grid_id into p_grid from grid.at(core.street(), p_lon, p_lat, core.today()) a;
 		-- A street without a map falls back on where people live.
 		if p_grid is null and grid.has_map() then
 			perform core.fail(422, 'position_outside', '/position');
@@ -708,22 +719,15 @@ begin
 	return g;
 end
 $$;
-comment on function ticket.place_grid(uuid, jsonb) is
+comment on function ticket.place_grid(uuid, float8, float8) is
 	'The grid of a new ticket: the one named whatever the position, else the one of the position, else the caller''s own when there is just one.';
 
-create function ticket.write_private(t ticket.ticket, b jsonb) returns void
+create function ticket.write_private(t ticket.ticket, b jsonb, x float8, y float8) returns void
 language plpgsql
 as $$
 declare
-	pos jsonb := b -> 'position';
-	x float8;
-	y float8;
 	said jsonb := nullif(b -> 'answers', 'null');
 begin
-	if jsonb_typeof(pos) = 'object' then
-		select w.lon, w.lat into x, y
-		from core.wgs84((pos ->> 'lon')::float8, (pos ->> 'lat')::float8, pos ->> 'crs') w;
-	end if;
 	if b ->> 'compound_id' is not null and not exists (select from grid.compound c
 		where c.street_id = t.street_id and c.id = (b ->> 'compound_id')::uuid) then
 		perform core.fail(422, 'compound_not_found', '/compound_id');
@@ -756,8 +760,20 @@ begin
 		x, y, said::json);
 end
 $$;
-comment on function ticket.write_private(ticket.ticket, jsonb) is
-	'Checks and writes the private half of a ticket just written from the body of submit or edit.';
+comment on function ticket.write_private(ticket.ticket, jsonb, float8, float8) is
+	'Checks and writes the private half of a ticket just written from the body of submit or edit; x and y are its position in WGS-84.';
+
+create function ticket.position_of(b jsonb, out lon float8, out lat float8)
+language plpgsql immutable parallel safe
+as $$
+declare
+	w record := core.wgs84((b #>> '{position,lon}')::float8, (b #>> '{position,lat}')::float8, b #>> '{position,crs}');
+begin
+	lon := w.lon;
+	lat := w.lat;
+end
+$$;
+comment on function ticket.position_of(jsonb) is 'The position in the body of submit or edit, in WGS-84; nulls when there is none.';
 
 create function ticket.publicity(b jsonb) returns boolean
 language plpgsql stable
@@ -793,6 +809,7 @@ declare
 	shown boolean := ticket.publicity(b);
 	own boolean := core.role() in ('resident', 'client');
 	on_behalf boolean := jsonb_typeof(b -> 'on_behalf') = 'object';
+	place constant record := ticket.position_of(b);
 begin
 	if core.role() not in ('resident', 'grid_lead', 'client') then
 		perform core.fail(403, 'role_not_allowed');
@@ -803,7 +820,7 @@ begin
 	elsif own and b ->> 'hotline_class' is not null then
 		perform core.fail(422, 'staff_only', '/hotline_class');
 	end if;
-	g := ticket.place_grid((b ->> 'grid_id')::uuid, b -> 'position');
+	g := ticket.place_grid((b ->> 'grid_id')::uuid, place.lon, place.lat);
 	select c.due_at, c.half_at into due, warn
 	from clock.start('ticket', p_id, 'accept', g.path, case when own then core.actor() end,
 		b ->> 'kind', b ->> 'category', b ->> 'urgency', b ->> 'hotline_class') c;
@@ -819,7 +836,7 @@ begin
 	from grid.street s, core.next_number(s.id, 'ticket') n
 	where s.id = core.street()
 	returning x.* into t;
-	perform ticket.write_private(t, b);
+	perform ticket.write_private(t, b, place.lon, place.lat);
 	perform ticket.attach_photos(p_id, b -> 'photo_ids', 'report');
 	perform core.put_event('ticket', p_id, 'submit', null, 'submitted', t.path, t.owner_id, shown);
 end
@@ -834,6 +851,7 @@ declare
 	t ticket.ticket;
 	shown boolean;
 	was_shown boolean;
+	place constant record := ticket.position_of(b);
 begin
 	select x.* into t from ticket.ticket x
 	where x.street_id = core.street() and x.id = p_id for update;
@@ -855,7 +873,7 @@ begin
 	perform clock.revise(t.id, 'accept', t.kind, t.category, t.urgency, t.hotline_class);
 	update ticket.ticket x set due_at = n.due_at, warn_at = n.warn_at from clock.nearest(t.id) n
 	where x.street_id = t.street_id and x.id = t.id;
-	perform ticket.write_private(t, b);
+	perform ticket.write_private(t, b, place.lon, place.lat);
 	perform ticket.attach_photos(p_id, b -> 'photo_ids', 'report');
 	perform core.put_event('ticket', p_id, 'edit', null, null, t.path, t.owner_id, shown);
 	if shown <> was_shown then
@@ -1309,11 +1327,12 @@ create function ticket.match(p_street integer, p_category text, p_lon float8, p_
 language plpgsql stable rows 10 security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
-	cells constant bigint[] := array(select ticket.cell(p_lon, p_lat) + i * 1000000 + j
-		from generate_series(-1, 1) i, generate_series(-1, 1) j);
+	c constant bigint := ticket.cell(p_lon, p_lat);
+	cells bigint[];
 begin
 	-- Each half is a plan of its own, set up only where it can find something.
 	if p_lon is not null then
+		cells := array[c - 1000001, c - 1000000, c - 999999, c - 1, c, c + 1, c + 999999, c + 1000000, c + 1000001];
 		return query select p.ticket_id, core.metres(p_lon, p_lat, p.lon, p.lat),
 			coalesce(p.compound_id = p_compound and p.building = p_building, false)
 		from ticket.private p
@@ -1441,12 +1460,15 @@ create type ticket.own as (
 	position_gcj02 json, answers json);
 comment on type ticket.own is 'Of ticket.private, what its reporter and the staff in scope read.';
 
+create type ticket.stand as (
+	own ticket.own, actions json, etag text, supported boolean, thanked boolean, merged_into uuid,
+	rating json, near json, colour text);
+comment on type ticket.stand is 'What a ticket is to its reader.';
+
 -- What a ticket is to its reader. In one PL/pgSQL function, for each join and
 -- sub-query in the view would be set up at every read, and most tickets need
 -- none.
-create function ticket.standing(t ticket.ticket, out own ticket.own, out actions json, out etag text,
-	out supported boolean, out thanked boolean, out merged_into uuid, out rating json, out near json,
-	out colour text)
+create function ticket.standing(t ticket.ticket) returns ticket.stand
 language plpgsql stable
 as $$
 declare
@@ -1454,44 +1476,51 @@ declare
 	stranger constant boolean := t.owner_id is distinct from core.actor();
 	bars text[] := '{supported,reporter}'; -- what bars strangers from a ticket nobody joined
 	offer text;
+	own ticket.own;
+	x ticket.stand;
 begin
 	if t.support_count > 0 or t.thank_count > 0 or not stranger then
 		bars := ticket.bars(t);
 	end if;
-	supported := t.support_count > 0 and 'not_supported' = any (bars);
-	thanked := 'not_thanked' = any (bars);
+	x.supported := t.support_count > 0 and 'not_supported' = any (bars);
+	x.thanked := 'not_thanked' = any (bars);
 	offer := coalesce(ticket.offers() ->> concat_ws(' ', t.status, reader,
 		case reader when 'resident' then array_to_string(bars, ' ') end), '[]');
-	actions := offer;
-	near := '[]';
+	x.actions := offer;
+	x.near := '[]';
 	-- From other residents policies hide these rows: no need to ask.
 	if reader <> 'resident' or not stranger then
 		select p.title, p.description, p.reply, p.contact_name, p.contact_phone_mask, p.on_behalf_note,
 			p.address, p.compound_id, p.building, p.position, p.position_gcj02, p.answers into own
 		from ticket.private p where p.street_id = t.street_id and p.ticket_id = t.id;
+		x.own := own;
 		if t.is_open and (own.position is not null or own.building is not null) then
-			near := ticket.similar_to(t.id);
+			x.near := ticket.similar_to(t.id);
 		end if;
 		if t.stars is not null then
-			rating := (select json_build_object('stars', r.stars, 'resolved', r.resolved,
+			x.rating := (select json_build_object('stars', r.stars, 'resolved', r.resolved,
 					'satisfied', r.satisfied, 'text', r.text)
 				from ticket.rating r where r.street_id = t.street_id and r.ticket_id = t.id);
 		end if;
 	end if;
 	if t.merged_into is not null then
-		merged_into := (select m.id from ticket.ticket m
+		x.merged_into := (select m.id from ticket.ticket m
 			where m.street_id = t.street_id and m.id = t.merged_into);
 	end if;
-	colour := core.colour(t.due_at, t.warn_at, core.now());
-	etag := t.version || '-' || left(md5(concat(offer, near, colour)), 8);
+	x.colour := core.colour(t.due_at, t.warn_at, core.now());
+	x.etag := t.version || '-' || left(md5(concat(offer, x.near, x.colour)), 8);
+	return x;
 end
 $$;
 comment on function ticket.standing(ticket.ticket) is
 	'What the caller may do now, whether they support it or said thanks; the private half, what it was merged into and how it was rated if they may see that; near-duplicates while it is open and its place known. The ETag covers what changes without a new version; If-Match only compares the version before the dash.';
 
--- A function with a node of its own would keep its row in a store.
+-- A function with a node of its own would keep its row in a store. To a
+-- neighbour most tickets are plain (ticket.plain_offers()): then it is not even
+-- called.
 create view ticket.detail with (security_invoker = true) as
-select t.street_id as _street_id, (x.it).etag as _etag,
+select t.street_id as _street_id,
+	coalesce((x.it).etag, t.version::text || ('-' || left(md5(ticket.plain_offers()::text), 8))) as _etag,
 	t.id, t.number, t.kind, t.category, t.urgency, t.status,
 	coalesce(((x.it).own).title, t.title) as title,
 	coalesce(((x.it).own).description, t.description) as description,
@@ -1503,12 +1532,16 @@ select t.street_id as _street_id, (x.it).etag as _etag,
 	((x.it).own).building, ((x.it).own).position, ((x.it).own).position_gcj02, ((x.it).own).answers,
 	coalesce(((x.it).own).reply, t.reply) as reply,
 	case when core.role() <> 'resident' then t.handler_id end as handler_id,
-	t.stars, (x.it).rating, t.support_count, (x.it).supported, t.thank_count, (x.it).thanked,
+	t.stars, (x.it).rating, t.support_count, coalesce((x.it).supported, false) as supported,
+	t.thank_count, coalesce((x.it).thanked, false) as thanked,
 	t.comment_count, t.photo_count, (x.it).merged_into,
 	t.merged_count, t.reopened_count, t.due_at, (x.it).colour, t.hotline_class, t.urged_count,
-	t.supervised_at, t.created_at, t.updated_at, t.accepted_at,
-	t.resolved_at, t.replied_at, t.closed_at, (x.it).actions, (x.it).near as similar
-from ticket.ticket t cross join lateral (select ticket.standing(t) as it offset 0) x;
+	t.supervised_at, t.created_at, t.updated_at, t.accepted_at, t.resolved_at, t.replied_at, t.closed_at,
+	coalesce((x.it).actions, coalesce(ticket.plain_offers() ->> t.status, '[]')::json) as actions,
+	coalesce((x.it).near, '[]') as similar
+from ticket.ticket t cross join lateral (select case when core.role() = 'resident'
+		and t.owner_id is distinct from core.actor() and t.support_count + t.thank_count = 0
+		and t.merged_into is null and t.due_at is null then null else ticket.standing(t) end as it offset 0) x;
 comment on view ticket.detail is
 	'class: street. Ticket: what stands in ticket.private is null for those to whom it is hidden.';
 
@@ -1906,7 +1939,7 @@ grant execute on function core.gcj02_shift(float8, float8), core.wgs84_to_gcj02(
 	core.gcj02_to_wgs84(float8, float8), ticket.statuses_open(),
 	ticket.path_depth(text), ticket.plain(text), ticket.grams(integer, text), ticket.terms(text),
 	ticket.has_terms(text, text[]), ticket.offers(), ticket.bars(ticket.ticket), ticket.supported(uuid),
-	ticket.thanked(uuid), ticket.standing(ticket.ticket),
+	ticket.thanked(uuid), ticket.plain_offers(), ticket.standing(ticket.ticket),
 	ticket.position_json(float8, float8, text),
 	ticket.submit(uuid, jsonb), ticket.edit(uuid, text, jsonb), ticket.act(uuid, text, jsonb),
 	ticket.transfer(uuid, jsonb), ticket.add_comment(uuid, uuid, text, boolean, jsonb),

@@ -212,12 +212,16 @@ comment on function core.gcj02_converted(float8, float8, text) is
 create function core.wgs84(x float8, y float8, crs text, out lon float8, out lat float8)
 language plpgsql immutable parallel safe
 as $$
+declare
+	w record;
 begin
+	if crs = 'gcj02' then
+		w := core.gcj02_to_wgs84(x, y);
+		x := w.wgs_lon;
+		y := w.wgs_lat;
+	end if;
 	lon := x;
 	lat := y;
-	if crs = 'gcj02' then
-		select w.wgs_lon, w.wgs_lat into lon, lat from core.gcj02_to_wgs84(x, y) w;
-	end if;
 end
 $$;
 comment on function core.wgs84(float8, float8, text) is 'A position given in either system, in WGS-84.';

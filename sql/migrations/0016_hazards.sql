@@ -212,7 +212,8 @@ create function field.place(p_grid uuid, p_position jsonb) returns grid.grid
 language plpgsql stable
 as $$
 declare
-	g constant grid.grid := ticket.place_grid(p_grid, p_position);
+	w constant record := core.wgs84((p_position ->> 'lon')::float8, (p_position ->> 'lat')::float8, p_position ->> 'crs');
+	g constant grid.grid := ticket.place_grid(p_grid, w.lon, w.lat);
 begin
 	if core.role() = 'community' and not g.path ^@ any (core.scopes()) then
 		perform core.fail(422, 'grid_not_found', '/grid_id');
