@@ -387,8 +387,6 @@ begin
 		and s.revoked_at is null and s.expires_at > core.now();
 	if not found then
 		perform core.fail(401, 'session_revoked');
-	elsif enter.role in ('resident', 'community', 'street') then
-		return;
 	elsif enter.role = 'grid_lead' then
 		-- A lead acts only while assigned: never from what the session says.
 		-- A grid within another of theirs adds nothing: lists walk each scope.
@@ -399,9 +397,8 @@ begin
 		select set_config('linli.scopes', coalesce(array_agg(m.path), '{}')::text, true) into made
 		from mine m
 		where not exists (select from mine x where x.path <> m.path and m.path ^@ x.path);
-	else
-		-- Department, merchant, client. Nothing by place: what they may see is
-		-- granted thing by thing.
+	elsif enter.role in ('department', 'merchant', 'client') then
+		-- Nothing by place: what they may see is granted thing by thing.
 		made := set_config('linli.scopes', '{}', true);
 		made := set_config('linli.org', coalesce(org::text, ''), true);
 	end if;
