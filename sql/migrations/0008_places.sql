@@ -215,7 +215,8 @@ as $$
 declare
 	w record;
 begin
-	if crs = 'gcj02' then
+	-- Of no place a strict function gives no record at all.
+	if crs = 'gcj02' and x is not null and y is not null then
 		w := core.gcj02_to_wgs84(x, y);
 		x := w.wgs_lon;
 		y := w.wgs_lat;
