@@ -183,7 +183,7 @@ def test_two_failed_rechecks_go_to_the_street(shared):
     rectify(shared, h)
     once = act(shared.lead, h, "fail_recheck", reason="仍过期", due_at=(again := due(5)))
     assert (once["status"], once["failed_count"]) == ("recheck_failed", 1)
-    assert abs(at(once["due_at"]) - at(again)) < datetime.timedelta(seconds=1)
+    assert datetime.timedelta() <= at(once["due_at"]) - at(again) <= datetime.timedelta(minutes=1)  # whole minutes from now
     rectify(shared, h)
     twice = act(shared.lead, h, "fail_recheck", reason="还是过期", due_at=due(5))
     assert (twice["status"], twice["escalated_for"], twice["failed_count"]) == ("escalated", "failed_twice", 2)
@@ -194,7 +194,7 @@ def test_two_failed_rechecks_go_to_the_street(shared):
 
 def test_what_is_late_goes_to_the_street_once(world):
     """The job does it when the deadline passes, and once, though the clock goes on."""
-    hours = lambda n: n / 24
+    hours = lambda n: n / 24 - 1 / 1440  # a deadline is whole minutes away
     late, in_time, early = notice(world, days=hours(2)), notice(world, days=hours(2)), notice(world, days=hours(9))
     rectify(world, in_time)
     world.set_clock("2 hours")
@@ -208,7 +208,23 @@ def test_what_is_late_goes_to_the_street_once(world):
     harness.wait_for(lambda: see(world.street, early)["status"] == "escalated", "the job")
     harness.wait_for(lambda: see(world.street, late)["status"] == "escalated", "the job")
     assert told(world.street, late).count("escalate_overdue") == 2 == told(world.street, late).count("issue_notice")
-    assert told(world.street, early).count("escalate_overdue") == 1
+    assert told(world.street, early).count("escalate_overdue") == 1 == told(world.street, early).count("clock_overdue")
+    # half and three quarters were announced, to the duty party too
+    assert told(world.merchant, early).count("clock_warning") == 2
+    clocks = lambda h: [(c["state"], c["in_time"]) for c in walk(world.street, "/v1/clocks", subject_id=h)]
+    assert [clocks(h) for h in (late, in_time, early)] == [[("stopped", False)] * 2, [("stopped", True)], [("stopped", False)]]
+
+
+def test_more_time_is_asked_for_and_granted(shared):
+    """The clock of a notice is like any other: the lead asks, the community grants, the deadline moves."""
+    h = notice(shared)
+    clock, = walk(shared.lead, "/v1/clocks", subject_id=h)
+    before = at(see(shared.merchant, h)["due_at"])
+    assert (clock["stage"], clock["state"], at(clock["due_at"])) == ("rectify", "running", before)
+    for who, verb, body in ((shared.lead, "", {"amount": 60, "reason": "等配件到货"}), (shared.community, "/grant", None)):
+        reply = who.post(f"/v1/clocks/{clock['id']}/extension{verb}", body)
+        assert reply.status_code == 200, reply.text
+    assert at(see(shared.merchant, h)["due_at"]) - before == datetime.timedelta(hours=1)
 
 
 # The law ---------------------------------------------------------------------------

@@ -74,7 +74,6 @@ comment on column field.hazard.enforcer_id is 'Department the street has handed 
 create index hazard_street on field.hazard (street_id, created_at, id);
 create index hazard_path on field.hazard (street_id, path, created_at, id);
 create index hazard_org on field.hazard (street_id, org_id, created_at, id) where org_id is not null;
-create index hazard_due on field.hazard (street_id, due_at) where status in ('notice_issued', 'rectifying', 'recheck_failed');
 create index hazard_owner on field.hazard (street_id, owner_id) where owner_id is not null;
 -- One thing is one hazard at a time, whoever is quicker.
 create unique index hazard_source_key on field.hazard (street_id, source, source_id)
@@ -387,6 +386,25 @@ $$;
 comment on function field.effect(field.hazard, text, jsonb) is
 	'What an act makes of a hazard beside moving it, and what it refuses; runs within field.move().';
 
+-- As system: the duty party, which stops it, does not see the clock.
+create function field.keep_time(p_id uuid, p_action text, p_path text, p_owner uuid, p_due timestamptz) returns timestamptz
+language plpgsql security definer set search_path = pg_catalog, pg_temp set linli.role = 'system'
+as $$
+begin
+	if p_action in ('issue_notice', 'fail_recheck') then
+		perform clock.drop(p_id, 'rectify');
+		return clock.start_until('hazard', p_id, 'rectify', p_path, p_owner, p_due, 'street');
+	elsif p_action in ('submit', 'escalate_overdue') then
+		perform clock.stop(p_id, 'rectify');
+	elsif p_action in ('escalate_immediate', 'escalate_failed') then
+		perform clock.drop(p_id, 'rectify');
+	end if;
+	return p_due;
+end
+$$;
+comment on function field.keep_time(uuid, text, text, uuid, timestamptz) is
+	'The clock of a rectification (0018), which warns at half and three quarters and escalates when it is due: starts and ends with the acts; returns the deadline.';
+
 create function field.move(h field.hazard, tr core.transition, p_role text, a jsonb) returns field.hazard
 language plpgsql
 as $$
@@ -397,6 +415,9 @@ declare
 	acts constant boolean := p_role = core.role();
 begin
 	h := field.effect(h, tr.action, a);
+	if moves then
+		h.due_at := field.keep_time(h.id, tr.action, h.path, h.owner_id, h.due_at);
+	end if;
 	update field.hazard x set status = tr.to_state, grade = h.grade, at_business = h.at_business, org_id = h.org_id,
 		enforcer_id = h.enforcer_id, noticed_at = h.noticed_at, due_at = h.due_at, failed_count = h.failed_count,
 		rectified_by = h.rectified_by, rectified_org = h.rectified_org, reported_at = h.reported_at,
@@ -470,6 +491,7 @@ begin
 	where x.street_id = h.street_id and x.id = h.id;
 	update ticket.photo f set path = p_path
 	where f.street_id = h.street_id and f.subject_id = h.id and f.subject = 'hazard';
+	update clock.clock c set path = p_path where c.street_id = h.street_id and c.subject_id = h.id;
 	update core.event e set path = p_path where e.street_id = h.street_id and e.subject_id = h.id;
 	perform core.put_event('hazard', h.id, 'transfer', null, null, p_path, h.owner_id, false,
 		json_build_object('from_grid_id', h.grid_id, 'to_grid_id', p_grid));
@@ -575,37 +597,9 @@ end
 $$;
 comment on function field.timeline(uuid) is 'The events of a hazard, as far as the caller may read them.';
 
----------------------------------------------------------------- jobs
-create function field.escalate_overdue(batch integer) returns integer
-language plpgsql security definer set search_path = pg_catalog, pg_temp
-as $$
-declare
-	s integer;
-	h uuid;
-	n integer := 0;
-begin
-	for s in select x.id from grid.street x order by x.id loop
-		perform core.enter_system(s);
-		for h in select x.id from field.hazard x
-			where x.street_id = s and x.status in ('notice_issued', 'rectifying', 'recheck_failed')
-				and x.due_at <= core.now()
-			order by x.due_at limit batch - n for update skip locked
-		loop
-			perform field.act(h, 'escalate_overdue');
-			n := n + 1;
-		end loop;
-		exit when n >= batch;
-	end loop;
-	return n;
-end
-$$;
-comment on function field.escalate_overdue(integer) is
-	'Job: hazards whose deadline has passed go to the street, at most batch; returns how many.';
-
 ---------------------------------------------------------------- grants
 grant select on field.hazard, field.hazard_view to linli_app;
 grant execute on function field.may_see(text, uuid, uuid, uuid), field.acts_for(uuid), field.bars(field.hazard),
 	field.hazard_actions(field.hazard), field.report(uuid, jsonb), field.from_ticket(uuid, uuid, jsonb),
 	field.act(uuid, text, jsonb), field.timeline(uuid), field.org_timeline(uuid, uuid, uuid),
 	field.hazards(text[], text, text, uuid, uuid, uuid, boolean, boolean, timestamptz, text, integer) to linli_app;
-grant execute on function field.escalate_overdue(integer) to linli_job;

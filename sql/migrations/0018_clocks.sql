@@ -4,6 +4,7 @@
 -- the same transaction, holding the subject's row:
 --
 --   clock.start(subject, id, stage, path, owner, public, kind, category, urgency, class)
+--   clock.start_until(subject, id, stage, path, owner, due)    where somebody names the deadline
 --   clock.stop(id, stage)     what was owed is done; in time or late stays known
 --   clock.drop(id, stage)     it is owed no longer: neither in time nor late
 --   clock.pause(id, stage)    clock.resume(id, stage)      a stage null: all
@@ -210,6 +211,26 @@ $$;
 comment on function clock.start(text, uuid, text, text, uuid, text, text, text, text, timestamptz) is
 	'Starts the clock of a stage by the policy that fits; null when there is none, or it runs already. path and owner are the subject''s: who may see it, may see its clocks.';
 
+create function clock.start_until(p_subject text, p_id uuid, p_stage text, p_path text, p_owner uuid,
+	p_due timestamptz, p_on_overdue text) returns timestamptz
+language plpgsql
+as $$
+declare
+	st constant integer := core.street();
+	n constant integer := ceil(extract(epoch from p_due - core.now()) / 60);
+	m record;
+begin
+	m := clock.moments(st, 'wall_minutes', n, core.now(), '{}');
+	insert into clock.clock (street_id, id, subject, subject_id, stage, path, owner_id, unit, amount,
+		on_overdue, started_at, half_at, late_at, due_at, provisional)
+	values (st, core.new_id(st), p_subject, p_id, p_stage, p_path, p_owner, 'wall_minutes', n,
+		p_on_overdue, core.now(), m.half_at, m.late_at, m.due_at, false);
+	return m.due_at;
+end
+$$;
+comment on function clock.start_until(text, uuid, text, text, uuid, timestamptz, text) is
+	'Starts a clock on a deadline somebody has named, in whole minutes from now: when it is due.';
+
 create function clock.stop(p_id uuid, p_stage text, p_state text default 'stopped') returns void
 language plpgsql
 as $$
@@ -339,6 +360,13 @@ begin
 			perform from ticket.ticket t where t.street_id = core.street() and t.id = p_id for update skip locked;
 		end if;
 		return found;
+	when 'hazard' then
+		if p_wait then
+			perform from field.hazard h where h.street_id = core.street() and h.id = p_id for update;
+		else
+			perform from field.hazard h where h.street_id = core.street() and h.id = p_id for update skip locked;
+		end if;
+		return found;
 	else
 		return true;
 	end case;
@@ -358,6 +386,10 @@ begin
 		from clock.nearest(p_id) n
 		where t.street_id = core.street() and t.id = p_id
 			and (t.due_at, t.warn_at) is distinct from (n.due_at, n.warn_at);
+	when 'hazard' then
+		update field.hazard h set due_at = n.due_at, version = h.version + 1, updated_at = core.now()
+		from clock.nearest(p_id) n
+		where h.street_id = core.street() and h.id = p_id and n.due_at is not null and h.due_at <> n.due_at;
 	else
 		null;
 	end case;
@@ -387,13 +419,15 @@ begin
 			where t.street_id = c.street_id and t.id = c.subject_id and t.status in ('submitted', 'reopened')) then
 			perform ticket.act(c.subject_id, 'overdue');
 		end if;
+	when 'hazard rectify' then
+		perform field.act(c.subject_id, 'escalate_overdue');
 	else
 		null;
 	end case;
 end
 $$;
 comment on function clock.lapse(clock.clock) is
-	'What follows by itself when a deadline passes, the subject locked: what no lead accepted in time is the community''s.';
+	'What follows by itself when a deadline passes, the subject locked: what no lead accepted in time is the community''s, a hazard not put right the street''s.';
 
 ---------------------------------------------------------------- the job
 create function clock.fire(c clock.clock) returns clock.clock

@@ -102,6 +102,3 @@ from ticket.photo_view p
 where p._street_id = :street::int and p._subject_id = :id::uuid and p._subject = 'hazard' and p.id = :photo_id::uuid
 	and exists (select from field.hazard h
 		where h.street_id = p._street_id and h.id = p._subject_id);
-
--- helper: jobEscalateHazards
-select field.escalate_overdue(200) as escalated;
