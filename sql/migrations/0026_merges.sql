@@ -267,6 +267,8 @@ begin
 	insert into people.merge_row select st, p_merge, 'household.head_id', g.id, '{}' from moved g;
 	with moved as (update care.visit x set person_id = p_into where x.street_id = st and x.person_id = p_from returning x.id)
 	insert into people.merge_row select st, p_merge, 'visit.person_id', g.id, '{}' from moved g;
+	with moved as (update care.diary x set person_id = p_into where x.street_id = st and x.person_id = p_from returning x.id)
+	insert into people.merge_row select st, p_merge, 'diary.person_id', g.id, '{}' from moved g;
 	with moved as (update care.pairing x set helper_id = p_into where x.street_id = st and x.helper_id = p_from
 		and x.recipient_id <> p_into returning x.id)
 	insert into people.merge_row select st, p_merge, 'pairing.helper_id', g.id, '{}' from moved g;
@@ -438,6 +440,8 @@ begin
 		and j.part = 'household.head_id' and x.street_id = st and x.id = j.row_id and coalesce(x.head_id, p_into) = p_into;
 	update care.visit x set person_id = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge
 		and j.part = 'visit.person_id' and x.street_id = st and x.id = j.row_id and x.person_id = p_into;
+	update care.diary x set person_id = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge
+		and j.part = 'diary.person_id' and x.street_id = st and x.id = j.row_id and x.person_id = p_into;
 	update care.alarm x set person_id = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge
 		and j.part = 'alarm.person_id' and x.street_id = st and x.id = j.row_id and x.person_id = p_into;
 	update care.pairing x set helper_id = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge
