@@ -118,13 +118,12 @@ accepts_media(const struct request *rq)
 	return false;
 }
 
-/* Its format makes sure that it has its 18 characters. */
 static bool
-is_id_number(json_t *kind)
+is_kind(json_t *kind, const char *name)
 {
 	const char *text = json_string_value(kind);
 
-	return text && strcmp(text, "id_number") == 0;
+	return text && strcmp(text, name) == 0;
 }
 
 static void
@@ -166,17 +165,19 @@ request_seal_personal(struct request *rq)
 		if (!text || !kind)
 			continue;
 		plain = arena_strdup(rq->arena, text);
-		if (is_id_number(kind)) {
-			/* The check character may be typed either way. */
-			if (plain[17] == 'x')
-				plain[17] = 'X';
+		if (is_kind(kind, "id_number")) {
+			/* Its format makes sure of its 18 characters; the
+			 * last may be typed either way. */
+			plain[17] = plain[17] == 'x' ? 'X' : plain[17];
 			put_id_number(rq, name, plain);
-		} else {
+		} else if (!is_kind(kind, "text")) {
 			body_put(rq, name, "_mask",
 				 mask_phone(rq->arena, plain));
 		}
-		body_put(rq, name, "_index",
-			 blind_index(rq->arena, plain, name));
+		/* Nobody looks for a whole text. */
+		if (!is_kind(kind, "text"))
+			body_put(rq, name, "_index",
+				 blind_index(rq->arena, plain, name));
 		body_put(rq, name, "", seal(rq->arena, plain, name));
 	}
 }

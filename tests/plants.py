@@ -349,6 +349,27 @@ def plant_diary(world):
             for n, (path, by) in enumerate(AUTHORS.items())}
 
 
+MEDIATORS = {"1/1/1/1/": ("community", "lead"), "1/2/1/1/": ("community2", "resident2"), "2/1/1/1/": ("community_far", "lead_far")}
+
+
+def sees_case(name, path):
+    """Who mediates, who is a party, and the community."""
+    by, mediator = MEDIATORS[path]
+    return name in (by, mediator, RECORD_OF.get(path))
+
+
+def plant_mediation(world):
+    """A case in each of these grids, the person of the plants a party where that has an account: path → id, mark."""
+    made = {}
+    for n, (path, (by, mediator)) in enumerate(MEDIATORS.items()):
+        account, = world.sql("select id::text from identity.account where login = %s", mediator)[0]
+        made[path] = samples.act(world, by, "openMediation", body={
+            "kind": "other", "grid_id": grid_id(path), "title": f"zzcase{n}zz", "text": "x", "mediator_id": account,
+            "parties": [{"person_id": world.people[path]["persons"], "side": "applicant"} if path in RECORD_OF else
+                        {"name": "外地人", "side": "applicant"}]})["id"], f"zzcase{n}zz"
+    return made
+
+
 def plant_clients(world):
     """A program with a secret in each street: street → (client, secret)."""
     made = {}

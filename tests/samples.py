@@ -453,6 +453,29 @@ def own_diary(world, role):
     return {"ids": {"id": act(world, "lead", "writeDiary", body={"topic": "opinion", "text": "李大爷说路灯坏了三天。"})["id"]}}
 
 
+MEDIATORS = {"resident": "01900000-0000-8000-8000-300000000001", "grid_lead": "01900000-0000-8000-8000-300000000003",
+             "community": "01900000-0000-8000-8000-300000000008"}
+
+
+def own_case(*steps):
+    """A case of the caller's to mediate, brought along by these acts."""
+    def prepare(world, role):
+        ids = {"id": act(world, "community", "openMediation", body={
+            **world.spec.by_id["openMediation"].example, "mediator_id": MEDIATORS[role or "community"]})["id"]}
+        for step in steps:
+            act(world, PERSON[role or "community"], step + "Mediation", ids)
+        return {"ids": ids}
+    return prepare
+
+
+def to_withdraw(world, role):
+    """By a party: the community may, and a resident who is one; a lead's account may be one too."""
+    made = own_case()(world, "community")
+    if role != "community":
+        world.sql("update care.mediation set accounts = accounts || %s::uuid where id = %s", MEDIATORS[role], made["ids"]["id"])
+    return made
+
+
 def two_people(world, role):
     return {"body": {"helper_id": person_in(world), "recipient_id": person_in(world)}}
 
@@ -714,6 +737,10 @@ NEEDS = {
     "getDoorCampaign": own_campaign, "endDoorCampaign": own_campaign, "listDoorKnocks": own_campaign,
     "recordDoorKnock": knocked,
     "getDiary": own_diary, "raiseDiary": own_diary, "updateDiary": with_if_match("/v1/diary/{id}", own_diary),
+    "getMediation": own_case(), "addMediationParty": own_case(), "assignMediator": own_case(), "acceptMediation": own_case(),
+    "declineMediation": own_case(), "withdrawMediation": to_withdraw, "holdMediation": own_case("accept"),
+    "failMediation": own_case("accept"), "agreeMediation": own_case("accept", "hold"),
+    "followUpMediation": own_case("accept", "hold", "agree"), "closeMediation": own_case("accept", "hold", "agree", "followUp"),
     "createPairing": two_people, "getPairing": own_pairing, "endPairing": own_pairing,
     "uploadImport": table_upload, "getImport": table_import, "listImportRows": table_import,
     "commitImport": table_import, "dropImport": table_import,

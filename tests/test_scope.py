@@ -68,6 +68,7 @@ def planted(shared):
     shared.hazards, shared.equipment = plant_module.plant_hazards(shared), plant_module.plant_equipment(shared)
     shared.diary = plant_module.plant_diary(shared)
     shared.patrols = plant_module.plant_patrols(shared)
+    shared.cases = plant_module.plant_mediation(shared)
     shared.claims, shared.login = plant_module.plant_claims(shared), plant_module.plant_login(shared)
     shared.settle()
     return shared
@@ -170,6 +171,9 @@ class Reader:
         elif kind_of(op) in next(iter(self.world.people.values())):
             for ids in self.world.people.values():
                 self.get(op, op.template.format(id=ids[kind_of(op)]))
+        elif kind_of(op) == "mediations":
+            for case, _ in self.world.cases.values():
+                self.get(op, op.template.format(id=case))
         elif kind_of(op) == "diary":
             for entry, _ in self.world.diary.values():
                 self.get(op, op.template.format(id=entry))
@@ -288,6 +292,7 @@ def test_no_marker_out_of_scope_in_any_reply(readers, planted, name):
                if not plant_module.sees_patrol(name, kind, *whose) for word in words]
     # the street reads in its log that there was one
     hidden += [e for owner, e in planted.exports.items() if owner != name and WHO[name][:2] != ("street", WHO[owner][1])]
+    hidden += [mark for path, (_, mark) in planted.cases.items() if not plant_module.sees_case(name, path)]
     # that there is an entry the street reads in the feed
     hidden += [word for path, words in planted.diary.items() if not plant_module.sees_diary(name, path)
                for word in words if word == words[1] or name != ("street", "street_far")[path[0] == "2"]]
@@ -319,6 +324,7 @@ def test_every_marker_in_scope_is_found(readers, planted, name):
                 if plant_module.sees_patrol(name, kind, *whose) for word in words]
     visible += [word for hazard, photo, mark, *whose in planted.hazards + planted.equipment if plant_module.sees_hazard(name, *whose)
                 for word in (hazard, photo, mark, mark + "d")]
+    visible += [mark for path, (_, mark) in planted.cases.items() if plant_module.sees_case(name, path)]
     visible += [mark for path, (_, mark) in planted.diary.items() if plant_module.sees_diary(name, path)]
     visible += [ids["mark"] + kind for path, ids in planted.care.items() for kind in "vkpd"
                 if (sees_care if kind in "vk" else sees_plan)(name, path)]
@@ -513,6 +519,8 @@ def hidden_ids(world, op, name):
         # the street may ask about anybody in it
         reach = (lambda name, path: path[0] == str(street)) if role == "street" else sees_person
         return [ids[kind_of(op)] for path, ids in world.people.items() if not reach(name, path)]
+    if kind_of(op) == "mediations":
+        return [case for path, (case, _) in world.cases.items() if not plant_module.sees_case(name, path)]
     if kind_of(op) == "diary":
         return [entry for path, (entry, _) in world.diary.items() if not plant_module.sees_diary(name, path)]
     if kind_of(op) in next(iter(world.care.values())):
@@ -569,7 +577,7 @@ def state(world):
         " (select json_agg((account_id, version, disabled_at) order by account_id) from identity.client)::text,"
         " (select json_agg((id, state, attempts) order by id) from care.visit)::text, (select json_agg((id, state) order by id) from care.pairing)::text,"
         " (select json_agg((id, state) order by id) from care.alarm)::text, (select sum(attempts) from care.knock),"
-        " (select json_agg((id, version) order by id) from care.diary)::text,"
+        " (select json_agg((id, version) order by id) from care.diary)::text, (select json_agg((id, version) order by id) from care.mediation)::text,"
         " (select json_agg((id, revoked_at) order by id) from identity.client_secret)::text, (select count(*) from transfer.export), (select count(*) from ticket.comment), (select count(*) from ticket.supporter)")
 
 

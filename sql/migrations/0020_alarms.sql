@@ -146,6 +146,7 @@ begin
 	where x.street_id = street and x.person_id = any (p_ids) and p.street_id = street and p.id = x.person_id;
 	update care.pairing x set path = p.path from people.person p
 	where x.street_id = street and x.recipient_id = any (p_ids) and p.street_id = street and p.id = x.recipient_id;
+	perform care.refresh_cases(p_ids);
 end
 $$;
 comment on function care.refresh(uuid[]) is 'What is for these persons goes where they live now; what is over counts where it was. In role system.';
@@ -168,10 +169,12 @@ language plpgsql stable
 as $$
 begin
 	return exists (select from care.diary d join ticket.ticket t on t.street_id = d.street_id and t.id = d.ticket_id
-		where d.street_id = p.street_id and d.person_id = p.id and t.is_open);
+		where d.street_id = p.street_id and d.person_id = p.id and t.is_open)
+		or exists (select from care.party x join care.mediation m on m.street_id = x.street_id and m.id = x.mediation_id
+			where x.street_id = p.street_id and x.person_id = p.id and m.state not in ('closed', 'withdrawn'));
 end
 $$;
-comment on function care.binds(people.person) is 'Is there an open case about somebody: a ticket that came of a diary. In role system.';
+comment on function care.binds(people.person) is 'Is there an open case about somebody: a ticket that came of a diary, a mediation. In role system.';
 
 create function care.forget(p people.person, p_alias text) returns void
 language plpgsql
@@ -185,6 +188,7 @@ begin
 	update care.knock x set note = replace(x.note, p.name, p_alias) where x.street_id = p.street_id and x.dwelling_id = p.dwelling_id;
 	perform care.forget_pairings(p, p_alias);
 	perform care.forget_diary(p, p_alias);
+	perform care.forget_cases(p, p_alias);
 end
 $$;
 comment on function care.forget(people.person, text) is 'In what care keeps of somebody the pseudonym stands. In role system, before the person is no more.';

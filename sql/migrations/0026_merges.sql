@@ -269,6 +269,10 @@ begin
 	insert into people.merge_row select st, p_merge, 'visit.person_id', g.id, '{}' from moved g;
 	with moved as (update care.diary x set person_id = p_into where x.street_id = st and x.person_id = p_from returning x.id)
 	insert into people.merge_row select st, p_merge, 'diary.person_id', g.id, '{}' from moved g;
+	-- Who is in a case as both stays in it as both.
+	with moved as (update care.party x set person_id = p_into where x.street_id = st and x.person_id = p_from and not exists (
+		select from care.party y where y.street_id = st and y.mediation_id = x.mediation_id and y.person_id = p_into) returning x.id)
+	insert into people.merge_row select st, p_merge, 'party.person_id', g.id, '{}' from moved g;
 	with moved as (update care.pairing x set helper_id = p_into where x.street_id = st and x.helper_id = p_from
 		and x.recipient_id <> p_into returning x.id)
 	insert into people.merge_row select st, p_merge, 'pairing.helper_id', g.id, '{}' from moved g;
@@ -442,6 +446,8 @@ begin
 		and j.part = 'visit.person_id' and x.street_id = st and x.id = j.row_id and x.person_id = p_into;
 	update care.diary x set person_id = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge
 		and j.part = 'diary.person_id' and x.street_id = st and x.id = j.row_id and x.person_id = p_into;
+	update care.party x set person_id = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge
+		and j.part = 'party.person_id' and x.street_id = st and x.id = j.row_id and x.person_id = p_into;
 	update care.alarm x set person_id = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge
 		and j.part = 'alarm.person_id' and x.street_id = st and x.id = j.row_id and x.person_id = p_into;
 	update care.pairing x set helper_id = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge

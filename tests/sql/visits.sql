@@ -186,6 +186,7 @@ select people.clear_tag(t.id, '同住') from people.tag t where t.person_id = :'
 reset role;
 select is(pg_temp.alarm(), 'cleared dismissed ended', 'who lives alone no longer is not watched');
 select is(pg_temp.turn('60 days'), 0, 'any more');
+select is_empty('select person_id from care.watch', 'nor kept in mind');
 select set_config('linli.clock_offset', '', true) \g /dev/null
 
 -- moving: what is to be done goes along, what was done counts where it was
