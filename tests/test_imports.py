@@ -255,6 +255,9 @@ def test_only_ones_own_ground(world, house):
     assert upload(world.community, rows, status=422, grid_id=plants.grid_id("1/2/"))["code"] == "grid_not_found"
     other = read(world.community2, rows)
     assert [r["code"] for r in report(world.community2, other)] == ["dwelling_not_found"]
+    home, = world.sql("select id::text from grid.dwelling where number = '101' order by id desc limit 1")[0]
+    by_id = read(world.community2, as_csv([["X", "甲", "1958-03-07", home]], headers=["编号", "姓名", "出生日期", "dwelling_id"]))
+    assert [(r["field"], r["code"]) for r in report(world.community2, by_id)] == [("dwelling_id", "dwelling_not_found")]
     by_street = read(world.street, rows, grid_id=plants.grid_id("1/1/"))
     assert by_street["counts"]["new"] == 1 and world.community.get(f"/v1/imports/{by_street['id']}").status_code == 200
     commit(world.street, by_street)

@@ -169,12 +169,11 @@ create table people.gram (
 	path text collate "C" not null,
 	person_id uuid not null,
 	accounts uuid[] not null default '{}',
-	primary key (street_id, gram, path, person_id),
-	foreign key (street_id, person_id) references people.person (street_id, id)
+	primary key (street_id, gram, path, person_id)
 );
 create index gram_person on people.gram (street_id, person_id);
 comment on table people.gram is
-	'class: street. Pairs of neighbouring characters of the names of those who may be found: a plain index serves them under row-level security.';
+	'class: street. Pairs of neighbouring characters of the names of those who may be found: a plain index serves them under row-level security. Derived, and written beside the person only: a foreign key would look each of them up again.';
 
 create table people.residence (
 	street_id integer not null,
@@ -1837,6 +1836,8 @@ declare
 	street constant integer := core.street();
 	b constant jsonb := jsonb_strip_nulls(p_body);
 	q constant text := people.plain_name(b ->> 'q');
+	of_phone constant text := b ->> 'phone_index';
+	of_number constant text := b ->> 'id_number_index';
 	lo text := (select min(r.lo) from core.scope_ranges() r);
 	hi constant text := (select max(r.hi) from core.scope_ranges() r);
 	last uuid := '00000000-0000-0000-0000-000000000000';
@@ -1848,11 +1849,13 @@ begin
 	-- One way in, by an index; the rest is asked of what it finds.
 	if b ?| '{phone_index,id_number_index}' then
 		-- Who looks for a number has it, and learns whose it is: that is a look.
-		for id, path in select p.id, p.path from people.secret s
-			join people.person p on p.street_id = s.street_id and p.id = s.person_id
-			where s.street_id = street and case when b ? 'id_number_index' then s.id_number_index = b ->> 'id_number_index'
-				and (not b ? 'phone_index' or s.phone_index = b ->> 'phone_index') else s.phone_index = b ->> 'phone_index' end
-				and (p.path, p.id) > (lo, last) and people.fits(p, b)
+		for id, path in select p.id, p.path from (
+				select x.person_id from people.secret x where x.street_id = street and x.id_number_index = of_number
+					and (of_phone is null or x.phone_index = of_phone)
+				union all select x.person_id from people.secret x where x.street_id = street and x.phone_index = of_phone
+					and of_number is null) s
+			join people.person p on p.street_id = street and p.id = s.person_id
+			where (p.path, p.id) > (lo, last) and people.fits(p, b)
 			order by p.path, p.id limit p_most loop
 			perform audit.put('search', 'person', id, id,
 				array[case when b ? 'id_number_index' then 'id_number' else 'phone' end], p_path => path);

@@ -501,9 +501,11 @@ language plpgsql set plan_cache_mode = force_custom_plan set enable_hashjoin = o
 as $$
 begin
 	with r as materialized (
-		select x.*, core.new_id(i.street_id) as id, d.path as home, transfer.household(i.street_id, x.dwelling_id) as household
+		select x.*, core.new_id(i.street_id) as id, d.path as home, h.id as household
 		from transfer.import_row x
 		join grid.dwelling d on d.street_id = i.street_id and d.id = x.dwelling_id
+		left join lateral (select y.id from people.household y where y.street_id = i.street_id and y.dwelling_id = x.dwelling_id
+			and y.kind = 'family' order by y.created_at, y.id limit 1) h on true
 		where x.street_id = i.street_id and x.import_id = i.id and x.n > lo and x.n <= hi and x.outcome = 'new' and not x.applied),
 	person as (
 		insert into people.person (street_id, id, path, dwelling_id, household_id, name, sex, born_on, phone_mask, id_number_mask,
