@@ -469,3 +469,24 @@ def plant_patrols(world):
 def sees_patrol(name, kind, path, walker):
     role, _, paths = WHO[name]
     return any(path.startswith(own) for own in paths) or kind == "patrol-tasks" and name == walker
+
+
+# A community's grid, who made its team, who is in it and as what.
+TEAMS = [("1/1/", "community", {"merchant": "enterprise", "department": "emergency_office", "lead_general": "grid_staff",
+                                "lead": "micro_member"}),
+         ("1/2/", "community2", {"community2": "grid_staff"}), ("2/1/", "community_far", {"lead_far": "micro_member"})]
+
+
+def plant_teams(world):
+    """(id, mark, path, members) in each of three communities."""
+    made = []
+    for n, (path, by, members) in enumerate(TEAMS):
+        mark = f"zzteam{n}zz"
+        made.append((samples.act(world, by, "createSafetyTeam", body={
+            "name": mark, "grid_id": grid_id(path), "members": [
+                {"login": login, "kind": kind, "qualification": "电工"} for login, kind in members.items()]})["id"], mark, path, members))
+    return made
+
+
+def sees_team(name, path, members):
+    return name in members or any(path.startswith(own) for own in WHO[name][2])

@@ -664,7 +664,16 @@ def patrol_point(world, role):
     return {**need, "body": {**world.spec.by_id["checkInPatrol"].example, "checkpoint_id": need["checkpoint"]}}
 
 
+def safety_team(world, role):
+    """One in which every role has a member."""
+    example = world.spec.by_id["createSafetyTeam"].example
+    return {"ids": {"id": act(world, "community", "createSafetyTeam", body={**example, "members": example["members"] + [
+        {"login": "community", "kind": "grid_staff"}, {"login": "street", "kind": "emergency_office"}]})["id"]}}
+
+
 NEEDS = {
+    "getSafetyTeam": safety_team, "updateSafetyTeam": with_if_match("/v1/safety-teams/{id}", safety_team),
+    "listSafetyInspections": safety_team, "inspectBySafetyTeam": safety_team,
     "getPatrolRoute": patrol_route, "updatePatrolRoute": with_if_match("/v1/patrol-routes/{id}", patrol_route),
     "createPatrolPlan": new_plan, "getPatrolPlan": lambda world, role: {"ids": patrol_plan(world, role)["ids"]},
     "updatePatrolPlan": with_if_match("/v1/patrol-plans/{id}", patrol_plan), "getPatrolTask": patrol_task,

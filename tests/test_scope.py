@@ -44,7 +44,8 @@ def patrol_words(ids, mark):
 
 # What a department or partner reads of what is put to it.
 PUT_TO_ORGS = {"listHazards", "getHazard", "listHazardEvents", "listHazardPhotos", "downloadHazardPhoto",
-               "listEquipment", "getEquipment", "listEquipmentInspections", "listEquipmentPhotos", "downloadEquipmentPhoto"}
+               "listEquipment", "getEquipment", "listEquipmentInspections", "listEquipmentPhotos", "downloadEquipmentPhoto",
+               "listSafetyTeams", "getSafetyTeam", "listSafetyInspections"}
 
 everybody = pytest.mark.parametrize("name", PEOPLE)
 everybody_inside = pytest.mark.parametrize("name", INSIDE)
@@ -67,8 +68,8 @@ def planted(shared):
     shared.imports = plant_module.plant_imports(shared)
     shared.hazards, shared.equipment = plant_module.plant_hazards(shared), plant_module.plant_equipment(shared)
     shared.diary = plant_module.plant_diary(shared)
-    shared.patrols = plant_module.plant_patrols(shared)
     shared.cases = plant_module.plant_mediation(shared)
+    shared.patrols, shared.teams = plant_module.plant_patrols(shared), plant_module.plant_teams(shared)
     shared.claims, shared.login = plant_module.plant_claims(shared), plant_module.plant_login(shared)
     shared.settle()
     return shared
@@ -153,6 +154,9 @@ class Reader:
         elif "/hazards/" in op.template:
             for hazard, photo, *_ in self.world.hazards:
                 self.get(op, op.template.format(id=hazard, photo_id=photo))
+        elif "/safety-teams/" in op.template:
+            for made, *_ in self.world.teams:
+                self.get(op, op.template.format(id=made))
         elif kind_of(op).startswith("patrol-"):
             for ids, *_ in self.world.patrols:
                 self.get(op, op.template.format(id=ids[kind_of(op)]))
@@ -288,6 +292,7 @@ def test_no_marker_out_of_scope_in_any_reply(readers, planted, name):
     hidden += [f"zzclient{street}zz" for street in (1, 2) if WHO[name][:2] != ("street", street)]
     hidden += [word for hazard, photo, mark, *whose in planted.hazards + planted.equipment if not plant_module.sees_hazard(name, *whose)
                for word in (hazard, photo, mark)]
+    hidden += [word for made, mark, *whose in planted.teams if not plant_module.sees_team(name, *whose) for word in (made, mark)]
     hidden += [word for ids, mark, *whose in planted.patrols for kind, words in patrol_words(ids, mark).items()
                if not plant_module.sees_patrol(name, kind, *whose) for word in words]
     # the street reads in its log that there was one
@@ -320,6 +325,7 @@ def test_every_marker_in_scope_is_found(readers, planted, name):
     visible += [mark for path, (_, _, mark) in planted.houses.items() if sees_house(name, path) or sees_person(name, path)]
     visible += person_marks(planted, name)[0]
     visible += [ids["persons"] for path, ids in planted.people.items() if sees_person(name, path)]
+    visible += [word for made, mark, *whose in planted.teams if plant_module.sees_team(name, *whose) for word in (made, mark)]
     visible += [word for ids, mark, *whose in planted.patrols for kind, words in patrol_words(ids, mark).items()
                 if plant_module.sees_patrol(name, kind, *whose) for word in words]
     visible += [word for hazard, photo, mark, *whose in planted.hazards + planted.equipment if plant_module.sees_hazard(name, *whose)
@@ -465,6 +471,8 @@ def hidden_ids(world, op, name):
     if "/clocks/" in op.template:
         return [i for p in world.plants if not p.seen_by(name)
                 for i, in world.sql("select id from clock.clock where subject_id = %s", p.id)]
+    if "/safety-teams/" in op.template:
+        return [made for made, _, *whose in world.teams if not plant_module.sees_team(name, *whose)]
     if kind_of(op).startswith("patrol-"):
         return [ids[kind_of(op)] for ids, _, *whose in world.patrols if not plant_module.sees_patrol(name, kind_of(op), *whose)]
     if "/equipment/" in op.template:
@@ -564,6 +572,7 @@ def state(world):
         " (select json_agg((id, version) order by id) from field.hazard)::text,"
         " (select json_agg((id, version) order by id) from field.equipment)::text,"
         " (select json_agg((id, version) order by id) from field.route)::text,"
+        " (select json_agg((id, version) order by id) from field.safety_team)::text, (select count(*) from field.safety_inspection),"
         " (select json_agg((id, version) order by id) from field.patrol_plan)::text,"
         " (select json_agg((id, version) order by id) from field.patrol_task)::text,"
         " (select json_agg((id, state) order by id) from grid.redraw)::text,"
