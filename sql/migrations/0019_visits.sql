@@ -339,7 +339,7 @@ comment on function care.figures(care.plan) is 'Coverage of a plan, as far as th
 
 create function care.figures_whole(p care.plan) returns table (households bigint, visited bigint, late bigint, refused bigint,
 	not_home bigint, by_phone bigint, planned bigint, missed bigint, overdue bigint)
-language plpgsql stable security definer set search_path = pg_catalog, pg_temp set linli.role = 'system'
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off set linli.role = 'system'
 as $$
 begin
 	return query select * from care.figures(p);
@@ -351,7 +351,7 @@ create function care.plans(p_id uuid, p_state text, p_under uuid, p_updated time
 returns table (id uuid, name text, grid_id uuid, tags json, from_on date, to_on date, due_on date, repeats text,
 	state text, households bigint, visited bigint, coverage float8, late bigint, refused bigint, not_home bigint,
 	by_phone bigint, planned bigint, missed bigint, overdue bigint, created_at timestamptz, updated_at timestamptz, actions json)
-language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off
 as $$
 begin
 	return query select p.id, p.name, p.grid_id, array_to_json(p.tags), p.from_on, p.to_on, p.due_on, p.repeats, p.state,
@@ -376,7 +376,7 @@ returns table (id uuid, kind text, state text, due_on date, overdue boolean, the
 	grid_id uuid, household_id uuid, person_id uuid, name text, address text, tags json, health boolean, attempts integer,
 	note text, reason text, reported_at timestamptz, reported_name text, settled_by uuid, created_at timestamptz,
 	updated_at timestamptz, actions json, _path text)
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+language plpgsql security definer set search_path = pg_catalog, pg_temp set jit = off set plan_cache_mode = force_custom_plan
 as $$
 declare
 	last_on constant date := coalesce(split_part(p_after, ' ', 1)::date, '-infinity');
@@ -388,9 +388,9 @@ begin
 		v.note, v.reason, v.reported_at, v.reported_name, v.settled_by, v.created_at, v.updated_at,
 		care.offers('visit', v.state), v.path
 	from (
-		select x.* from care.visit x
-		where x.street_id = core.street() and x.path ^@ any (core.scopes())
-			and (x.due_on, x.id) > (last_on, last_id)
+		select x.* from (select s.lo, s.hi from core.scope_ranges() s offset 0) r
+		join care.visit x on x.street_id = core.street() and x.path >= r.lo and x.path < r.hi
+		where (x.due_on, x.id) > (last_on, last_id)
 			and (p_id is null or x.id = p_id) and (p_state is null or x.state = p_state)
 			and (p_due is null or (x.state = any (care.open_states())
 				and case p_due when 'overdue' then x.due_on < core.today() else x.due_on >= core.today() end))
@@ -620,7 +620,7 @@ comment on function care.count_visits_whole(text, date, date, text) is 'As care.
 create function care.summary(p_under uuid, p_from date, p_to date, p_kind text) returns table (grid_id uuid, visits bigint,
 	persons bigint, households bigint, refused bigint, not_home bigint, by_phone bigint, planned bigint, overdue bigint,
 	by_grid json, by_lead json)
-language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off
 as $$
 declare
 	place text := (select g.path from grid.grid g where g.street_id = core.street() and g.id = p_under);

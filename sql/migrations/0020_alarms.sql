@@ -110,7 +110,7 @@ comment on function care.dismiss_alarm(uuid, text) is
 create function care.alarms(p_id uuid, p_state text, p_under uuid, p_updated timestamptz, p_after uuid, p_most integer)
 returns table (id uuid, person_id uuid, name text, address text, grid_id uuid, state text, seen_at timestamptz,
 	raised_at timestamptz, closed_at timestamptz, visit_id uuid, reason text, updated_at timestamptz, actions json)
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+language plpgsql security definer set search_path = pg_catalog, pg_temp set jit = off
 as $$
 begin
 	return query select a.id, a.person_id, s.name, s.address, s.grid_id, a.state, a.seen_at, a.raised_at, a.closed_at,

@@ -142,7 +142,7 @@ create function care.campaigns(p_id uuid, p_state text, p_under uuid, p_updated 
 returns table (id uuid, name text, purpose text, grid_id uuid, from_on date, to_on date, state text, dwellings bigint,
 	answered bigint, refused bigint, nobody bigint, vacant bigint, coverage float8, by_grid json, created_at timestamptz,
 	updated_at timestamptz, actions json)
-language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off
 as $$
 begin
 	return query select c.id, c.name, c.purpose, c.grid_id, c.from_on, c.to_on, c.state, f.dwellings, f.answered, f.refused,
@@ -169,7 +169,7 @@ comment on function care.campaigns(uuid, text, uuid, timestamptz, uuid, integer)
 
 create function care.knocks(p_id uuid, p_dwelling uuid, p_outcome text, p_after uuid, p_most integer) returns table (dwelling_id uuid,
 	grid_id uuid, address text, outcome text, attempts integer, note text, knocked_at timestamptz, knocked_name text)
-language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off
 as $$
 begin
 	return query select d.id, d.grid_id, people.address_of(d.id), coalesce(k.outcome, 'waiting'), coalesce(k.attempts, 0),

@@ -210,7 +210,7 @@ create function care.pairings(p_id uuid, p_state text, p_helper uuid, p_recipien
 returns table (id uuid, kind text, state text, helper_id uuid, helper_name text, recipient_id uuid, recipient_name text,
 	address text, grid_id uuid, visits_per_season integer, visits bigint, next_due_on date, overdue boolean,
 	created_at timestamptz, ended_at timestamptz, ended_reason text, updated_at timestamptz, actions json)
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+language plpgsql security definer set search_path = pg_catalog, pg_temp set jit = off
 as $$
 begin
 	return query select p.id, p.kind, p.state, p.helper_id, people.mask_name((people.somebody(p.helper_id)).name),

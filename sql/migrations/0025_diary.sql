@@ -176,7 +176,7 @@ create function care.diaries(p_id uuid, p_from date, p_to date, p_topic text, p_
 returns table (id uuid, grid_id uuid, on_date date, topic text, text text, person_id uuid, name text, author_id uuid,
 	author_name text, ticket_id uuid, ticket_number text, ticket_status text, created_at timestamptz,
 	updated_at timestamptz, actions json, _etag integer)
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+language plpgsql security definer set search_path = pg_catalog, pg_temp set jit = off set plan_cache_mode = force_custom_plan
 as $$
 declare
 	last_on constant date := coalesce(split_part(p_after, ' ', 1)::date, 'infinity');
@@ -188,8 +188,9 @@ begin
 			case when (d.created_at at time zone 'Asia/Shanghai')::date = core.today() then 'edit' end,
 			case when d.ticket_id is null then 'raise' end], null)) else '[]' end, d.version
 	from (
-		select x.* from care.diary x
-		where x.street_id = core.street() and x.path ^@ any (core.scopes()) and (x.on_date, x.id) < (last_on, last_id)
+		select x.* from (select s.lo, s.hi from core.scope_ranges() s offset 0) r
+		join care.diary x on x.street_id = core.street() and x.path >= r.lo and x.path < r.hi
+		where (x.on_date, x.id) < (last_on, last_id)
 			and (p_id is null or x.id = p_id) and (p_from is null or x.on_date >= p_from) and (p_to is null or x.on_date < p_to)
 			and (p_topic is null or x.topic = p_topic) and (terms is null or ticket.has_terms(x.text, terms))
 			and (p_author is null or x.author_id = p_author) and (p_person is null or x.person_id = p_person)

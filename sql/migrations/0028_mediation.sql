@@ -351,7 +351,7 @@ create function care.cases(p_id uuid, p_state text, p_due text, p_ticket uuid, p
 returns table (id uuid, kind text, title text, text text, state text, grid_id uuid, mediator_id uuid, mediator_name text,
 	ticket_id uuid, parties json, sessions json, agreement text, outcome text, follow_up_on date, overdue boolean,
 	follow_up text, kept boolean, created_at timestamptz, updated_at timestamptz, closed_at timestamptz, actions json)
-language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off
 as $$
 begin
 	return query select m.id, m.kind, m.title, case when c.inside then m.text end, m.state, m.grid_id, m.mediator_id, m.mediator_name,
