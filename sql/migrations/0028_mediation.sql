@@ -354,7 +354,8 @@ returns table (id uuid, kind text, title text, text text, state text, grid_id uu
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off
 as $$
 begin
-	return query select m.id, m.kind, m.title, case when c.inside then m.text end, m.state, m.grid_id, m.mediator_id, m.mediator_name,
+	return query select m.id, m.kind, m.title, case when c.inside then m.text end, m.state, m.grid_id,
+		case when c.inside then m.mediator_id end, m.mediator_name,
 		case when c.inside then m.ticket_id end,
 		(select coalesce(json_agg(json_build_object('id', x.id, 'side', x.side, 'name', x.name,
 			'person_id', case when c.inside then x.person_id end) order by x.id), '[]')
