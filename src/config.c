@@ -74,7 +74,7 @@ static const struct setting settings[] = {
 	T(keys_dir, "/var/lib/linli/keys", NULL, false,
 	  "folder of the signing keys and the data key"),
 	T(data_dir, "/var/lib/linli/data", NULL, false,
-	  "folder of the photos and exports"),
+	  "folder of photos, imports and exports"),
 	T(audit_heads, "", NULL, false,
 	  "file the heads of the audit log are added to; empty = only logged"),
 	T(issuer, "linli", NULL, false, "iss of the access tokens"),
