@@ -808,6 +808,7 @@ declare
 	warn timestamptz;
 	shown boolean := ticket.publicity(b);
 	own boolean := core.role() in ('resident', 'client');
+	owner uuid := case when own then core.actor() end;
 	on_behalf boolean := jsonb_typeof(b -> 'on_behalf') = 'object';
 	place constant record := ticket.position_of(b);
 begin
@@ -822,8 +823,11 @@ begin
 	end if;
 	g := ticket.place_grid((b ->> 'grid_id')::uuid, place.lon, place.lat);
 	select c.due_at, c.half_at into due, warn
-	from clock.start('ticket', p_id, 'accept', g.path, case when own then core.actor() end,
+	from clock.start('ticket', p_id, 'accept', g.path, owner,
 		b ->> 'kind', b ->> 'category', b ->> 'urgency', b ->> 'hotline_class') c;
+	perform core.put_event('ticket', p_id, 'submit', null, 'submitted', g.path, owner, shown);
+	-- As late as can be: who has the next number has the street's counter
+	-- until commit.
 	insert into ticket.ticket as x (street_id, id, number, kind, category, urgency,
 		title, description, grid_id, path, owner_id, submitted_by, is_public,
 		due_at, warn_at, hotline_class)
@@ -831,14 +835,13 @@ begin
 			|| lpad(n::text, greatest(6, length(n::text)), '0'),
 		b ->> 'kind', b ->> 'category', b ->> 'urgency',
 		core.mask_text(b ->> 'title'), core.mask_text(b ->> 'description'),
-		g.id, g.path, case when own then core.actor() end, core.actor(), shown,
+		g.id, g.path, owner, core.actor(), shown,
 		due, warn, b ->> 'hotline_class'
 	from grid.street s, core.next_number(s.id, 'ticket') n
 	where s.id = core.street()
 	returning x.* into t;
 	perform ticket.write_private(t, b, place.lon, place.lat);
 	perform ticket.attach_photos(p_id, b -> 'photo_ids', 'report');
-	perform core.put_event('ticket', p_id, 'submit', null, 'submitted', t.path, t.owner_id, shown);
 end
 $$;
 comment on function ticket.submit(uuid, jsonb) is
