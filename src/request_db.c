@@ -16,7 +16,8 @@
 
 #define MAX_RETRIES 3
 
-static size_t enter_statement, idem_check_statement, trace_statement;
+static size_t enter_statement, write_statement, idem_check_statement,
+	trace_statement;
 
 void
 request_register(void)
@@ -24,6 +25,10 @@ request_register(void)
 	enter_statement = db_register(
 		"core_enter", "/* core: enter */ select core.enter($1::uuid, "
 			      "$2::uuid, $3::text, $4::int, $5::int)");
+	write_statement = db_register(
+		"core_hold", "/* core: enter */ select core.hold($2::uuid), "
+			     "core.enter($1::uuid, $2::uuid, $3::text, "
+			     "$4::int, $5::int)");
 	idem_check_statement = db_register(
 		"core_idem_check",
 		"/* core: idem_check */ select core.idem_check($1, $2)");
@@ -59,11 +64,12 @@ call_trace(struct request *rq)
 static void
 call_enter(struct request *rq)
 {
+	bool reads = strcmp(rq->op->method, "GET") == 0;
 	struct db_call *call;
 
 	if (!rq->has_actor)
 		return;
-	call = next_call(rq, enter_statement);
+	call = next_call(rq, reads ? enter_statement : write_statement);
 	call->param_count = 5;
 	call->params[0] = rq->actor.session;
 	call->params[1] = rq->actor.account;

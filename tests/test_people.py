@@ -1,5 +1,6 @@
 """人房: who lives where, who may know what of them, and what they may ask."""
 
+import contextlib
 import datetime
 import json
 import os
@@ -426,6 +427,32 @@ def test_a_copy_and_then_deletion_with_a_case_open(world):
     harness.wait_for(lambda: not [f for f in store.rglob("*") if f.is_file()], "the photo's files to go")
     assert world.sql("select count(*) from audit.entry where person_id = %s", person)[0][0] >= 3
     assert harness.run_linlid(world.settings, "audit", "verify") == "the audit log is whole\n"
+
+
+@contextlib.contextmanager
+def held(world, function, account):
+    """Somebody else's transaction, open."""
+    with contextlib.closing(world.site.cluster.connect(world.database)) as c, c.cursor() as cursor:
+        cursor.execute("begin")
+        cursor.execute(f"select {function}(%s)", (account,))
+        yield
+
+
+def test_who_writes_is_erased_before_or_after_and_never_meanwhile(world):
+    """A word said while the job erases would keep the name it says."""
+    person = enter(world.community, home(world))["id"]
+    link(world, person)
+    gone = world.resident.post(f"/v1/persons/{person}/data-requests", {"kind": "delete"}).json()["id"]
+    steps(world, gone, "verify", "start")
+    account, = world.sql("select id::text from identity.account where login = 'resident'")[0]
+    with held(world, "core.hold", account):
+        refused = world.community.post(f"/v1/data-requests/{gone}/fulfil")
+        assert (refused.status_code, refused.json()["code"]) == (503, "overloaded") and "Retry-After" in refused.headers
+    with held(world, "core.hold_alone", account):
+        assert world.resident.get("/v1/me").status_code == 200
+        assert world.resident.post("/v1/tickets", samples.TICKET, headers={"Idempotency-Key": "meanwhile"}).status_code == 503
+    assert world.community.post(f"/v1/data-requests/{gone}/fulfil").json()["state"] == "fulfilled"
+    assert world.resident.post("/v1/tickets", samples.TICKET, headers={"Idempotency-Key": "after"}).status_code == 401
 
 
 def test_a_refusal_has_a_reason_and_restriction_hides(shared):

@@ -407,6 +407,26 @@ $$;
 comment on function core.enter(uuid, uuid, text, integer, integer) is
 	'First statement of every request''s transaction: sets the context from a live session, or LN401 session_revoked.';
 
+create function core.hold(account uuid) returns void
+language plpgsql
+as $$
+begin
+	perform pg_advisory_xact_lock_shared(hashtextextended(hold.account::text, 0));
+end
+$$;
+comment on function core.hold(uuid) is
+	'Said before core.enter() by what writes: until its transaction ends nobody erases the account, so that nothing it says is written after the erasure looked (core.hold_alone()).';
+
+create function core.hold_alone(account uuid) returns void
+language plpgsql
+as $$
+begin
+	perform pg_advisory_xact_lock(hashtextextended(hold_alone.account::text, 0));
+end
+$$;
+comment on function core.hold_alone(uuid) is
+	'Waits until the account writes nothing, and lets it write nothing more before this transaction ends; what comes then finds no session.';
+
 create function core.enter_system(street integer) returns void
 language plpgsql
 as $$
@@ -429,6 +449,6 @@ grant execute on function core.actor(), core.role(), core.org(), core.street(), 
 	core.fail(integer, text, text), core.must(boolean, integer, text, text),
 	core.new_id(integer), core.street_of(uuid),
 	core.mask_text(text) to linli_app, linli_job, linli_matcher;
-grant execute on function core.enter(uuid, uuid, text, integer, integer),
+grant execute on function core.hold(uuid), core.enter(uuid, uuid, text, integer, integer),
 	core.idem_check(text, text), core.idem_put(text, text, integer, json) to linli_app;
 grant execute on function core.enter_system(integer), core.idem_sweep() to linli_job;

@@ -1493,7 +1493,9 @@ language plpgsql stable
 as $$
 begin
 	return case
-		when exists (select from ticket.ticket t where t.street_id = p.street_id and t.owner_id = p.account_id and t.is_open)
+		-- A reply still waits for the reporter's word.
+		when exists (select from ticket.ticket t where t.street_id = p.street_id and t.owner_id = p.account_id
+				and (t.is_open or t.status = 'replied'))
 			or care.binds(p) then 'open_case'
 		when exists (select from people.guardianship g
 			join people.person w on w.street_id = g.street_id and w.id = g.person_id and w.status = 'active'
@@ -1532,6 +1534,7 @@ begin
 	perform transfer.forget();
 	perform people.forget_merges(p.id);
 	if p.account_id is not null then
+		perform core.hold_alone(p.account_id);
 		perform people.forget_tickets(p.account_id, p.name, alias);
 		perform field.forget(p.account_id, p.name, alias);
 		perform people.forget_account(p.account_id, p.name, alias);

@@ -12,6 +12,7 @@ from stack import TOP, harness
 
 GROUND = 103.79, 30.39, 104.21, 30.81  # west, south, east, north of what is asked for
 ENTER = "select core.enter(:session::uuid, :actor::uuid, :role::text, :street::int, :epoch::int)"
+WRITE = ENTER.replace("select ", "select core.hold(:actor::uuid), ")
 TOPICS = [
     ("problem", "noise", "夜间施工噪声", "晚上十点以后还在施工，老人和孩子都睡不着。", None),
     ("problem", "pets", "遛狗不牵绳", "院坝里有人遛狗不牵绳，孩子被吓到。", None),
@@ -128,13 +129,13 @@ class Work:
                 "role": "'resident'", "street": str(self.people[0].street),
                 "epoch": self.one_of([p.epoch for p in self.people], "a", "int")}
 
-    def script(self, name, operation, values, sets, wrap="{}"):
+    def script(self, name, operation, values, sets, wrap="{}", enter=ENTER):
         """BEGIN, the context, the operation's statements, COMMIT."""
         values = {**self.context(), **values}
         several = statements(operation)
         several[-1] = wrap.format(several[-1])
         lines = [f"\\set a random(1, {len(self.people)})", *sets, "begin;"]
-        lines += [fill(s, values) + ";" for s in [ENTER, *several]]
+        lines += [fill(s, values) + ";" for s in [enter, *several]]
         path = self.folder / f"{name}.pgbench"
         path.write_text("\n".join([*lines, "commit;", ""]))
         return path
@@ -166,7 +167,7 @@ class Work:
                 **{k: field(k) for k in keys}, "urgency": "'normal'", "new_id": new_id,
                 "position": place},
                 ["\\set b random(1, 64)", "\\set s :s + 1", "\\set x random(0, 400000)",
-                 "\\set y random(0, 400000)"]),
+                 "\\set y random(0, 400000)"], enter=WRITE),
         }
 
 
