@@ -15,13 +15,21 @@
 
 struct worker; /* supervise.h */
 
+/* How a request within another's ended; it lives as long as the outer one. */
+struct answer {
+	int status;
+	const char *etag, *location, *retry_after; /* NULL: none */
+	const char *body;
+	size_t len;
+};
+
 struct request {
 	struct evhttp_request *ev;
 	struct evhttp_connection *conn;
 	struct worker *worker;
 	struct arena *arena;
 	const struct operation *op; /* NULL until routed */
-	const char *method;
+	const char *method, *target;
 	struct uri uri;
 	const char *path_values[16];
 	json_t **param_values;      /* by op->params index, NULL = absent */
@@ -50,6 +58,9 @@ struct request {
 	int64_t start_us, db_us;
 	bool answered;
 	void *hook_data;
+	/* Of a request within another's: whose it is and who hears of it. */
+	struct request *outer;
+	void (*heard)(struct request *outer, const struct answer *a);
 };
 
 /* A hook: C where data cannot express the behaviour. Each function returns
@@ -105,6 +116,14 @@ json_t *arg_json(struct request *rq, const char *name);
 void request_bind(struct request *rq, const char *name, const char *text);
 /* After PENDING: runs the operation's query (NEXT of before). */
 void request_resume(struct request *rq);
+/* A request of its own by who asks in rq, through all that one from outside
+ * goes through, except that it must be one of those that are safe to repeat.
+ * body: JSON, NULL for none; key and etag: Idempotency-Key and If-Match, or
+ * NULL. heard() is called once, perhaps at once, when it is over. */
+void request_within(struct request *rq, const char *method, const char *target,
+		    const char *body, const char *key, const char *etag,
+		    void (*heard)(struct request *outer,
+				  const struct answer *a));
 /* Run another named query in its own segment with enter() first when there is
  * an actor; then(rq, res) when it has succeeded, else a problem is sent. */
 int request_query(struct request *rq, const char *query,

@@ -82,17 +82,18 @@ problem_begin(struct evbuffer *out, const char *code, int status,
 }
 
 /* A 404 says nothing that differs between an id that is not there and one
- * that is not the caller's; all else names the request for the support. */
+ * that is not the caller's; all else names the request for the support, unless
+ * it is within another's, which is the same when it is repeated. */
 static void
 write_problem(struct request *rq, const char *code, int status,
 	      const char *sentence, const struct fault *faults)
 {
 	struct evbuffer *out = rq->out;
+	bool named = status != 404 && !rq->outer;
 
 	evbuffer_drain(out, evbuffer_get_length(out));
-	problem_begin(out, code, status, sentence,
-		      status == 404 ? NULL : rq->id);
-	if (status != 404)
+	problem_begin(out, code, status, sentence, named ? rq->id : NULL);
+	if (named)
 		add_field(out, ",\"trace_id\":", rq->trace.id);
 	if (faults) {
 		evbuffer_add_printf(out, ",\"errors\":[");

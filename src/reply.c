@@ -54,6 +54,8 @@ reply_send(struct request *rq, int status, const char *type,
 	char length[24];
 	bool head = strcmp(rq->method, "HEAD") == 0;
 
+	if (rq->outer)
+		return reply_within(rq, status, out);
 	common_headers(rq, type);
 	if (out)
 		reply_pack(rq, type, out);

@@ -111,6 +111,7 @@ request_new(struct evhttp_request *ev, struct worker *worker)
 	rq->ev = ev;
 	rq->conn = evhttp_request_get_connection(ev);
 	rq->method = method_name(evhttp_request_get_command(ev));
+	rq->target = evhttp_request_get_uri(ev);
 	rq->worker = worker;
 	rq->arena = arena;
 	rq->start_us = monotonic_us();
@@ -127,16 +128,15 @@ request_new(struct evhttp_request *ev, struct worker *worker)
 static int
 request_route(struct request *rq)
 {
-	const char *target = evhttp_request_get_uri(rq->ev);
 	const char *why = NULL, *allow = NULL;
 
 	/* "OPTIONS *" asks about the server; the guard lets no other "*" in. */
-	if (strcmp(target, "*") == 0) {
+	if (strcmp(rq->target, "*") == 0) {
 		reply_header(rq, "Allow", "GET, HEAD, POST, PUT, DELETE, "
 					  "OPTIONS");
 		return reply_empty(rq, 204);
 	}
-	if (!uri_parse(rq->arena, target, &rq->uri, &why))
+	if (!uri_parse(rq->arena, rq->target, &rq->uri, &why))
 		return request_turn_away(rq, why);
 	switch (route_find(rq->worker->contract, rq->method, &rq->uri,
 			   rq->arena, &rq->op, rq->path_values, &allow)) {
@@ -162,18 +162,24 @@ request_before(struct request *rq)
 }
 
 void
-request_begin(struct evhttp_request *ev, void *worker)
+request_go(struct request *rq)
 {
 	static int (*const stages[])(struct request *) = {
 		request_route, request_authenticate, request_limit,
-		request_check, request_before,	     request_run,
+		request_fit,   request_check,	     request_before,
+		request_run,
 	};
-	struct request *rq = request_new(ev, worker);
 
-	worker_request_begun(worker);
+	worker_request_begun(rq->worker);
 	for (size_t i = 0; i < sizeof(stages) / sizeof(*stages); i++)
 		if (stages[i](rq) != 0)
 			return;
+}
+
+void
+request_begin(struct evhttp_request *ev, void *worker)
+{
+	request_go(request_new(ev, worker));
 }
 
 void

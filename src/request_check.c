@@ -243,7 +243,7 @@ hash_request(struct request *rq)
 {
 	unsigned char digest[crypto_hash_sha256_BYTES];
 	crypto_hash_sha256_state st;
-	const char *target = evhttp_request_get_uri(rq->ev);
+	const char *target = rq->target;
 
 	crypto_hash_sha256_init(&st);
 	crypto_hash_sha256_update(&st, (const unsigned char *)rq->method,

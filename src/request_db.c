@@ -142,7 +142,7 @@ static void
 add_link(struct request *rq, const char *next)
 {
 	struct evbuffer *b = evbuffer_new();
-	const char *target = evhttp_request_get_uri(rq->ev);
+	const char *target = rq->target;
 	const char *query = strchr(target, '?');
 	size_t path_len = query ? (size_t)(query - target) : strlen(target);
 	char mark = '?';

@@ -29,7 +29,11 @@ void faults_add(struct request *rq, struct faults *fs, const char *pointer,
 int request_check_body(struct request *rq, struct faults *fs);
 void request_seal_personal(struct request *rq);
 
+/* The stages, of a request that is complete. */
+void request_go(struct request *rq);
+
 /* Stages; 0 = go on, else the request has been answered. */
+int request_fit(struct request *rq);
 int request_authenticate(struct request *rq);
 int request_limit(struct request *rq);
 int request_check(struct request *rq);
@@ -60,6 +64,8 @@ void request_log(struct request *rq, int64_t us);
 /* reply.c: everything ends in one of these two. out may be NULL. */
 int reply_send(struct request *rq, int status, const char *type,
 	       struct evbuffer *out);
+/* The end of a request within another's. */
+int reply_within(struct request *rq, int status, struct evbuffer *out);
 /* Logs, frees, and tells the worker. */
 void request_end(struct request *rq);
 #endif

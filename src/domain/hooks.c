@@ -7,12 +7,12 @@
 extern const struct hook changes_hooks[], exports_hooks[], imports_hooks[],
 	issuers_hooks[], oauth_hooks[], ops_hooks[], photos_hooks[],
 	second_hooks[], sessions_hooks[], sms_hooks[], staff_hooks[],
-	wechat_hooks[];
+	sync_hooks[], wechat_hooks[];
 
 const struct hook *const all_hooks[] = {
 	changes_hooks, exports_hooks, imports_hooks, issuers_hooks, oauth_hooks,
 	ops_hooks,     photos_hooks,  second_hooks,  sessions_hooks,
-	sms_hooks,     staff_hooks,   wechat_hooks,  NULL,
+	sms_hooks,     staff_hooks,   sync_hooks,    wechat_hooks,  NULL,
 };
 
 extern const struct job_hook audit_job_hooks[], exports_job_hooks[],

@@ -1,0 +1,4 @@
+-- The day of who leads. No hooks.
+
+-- name: getToday
+select * from duty.today(:limit::int);
