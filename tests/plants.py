@@ -145,6 +145,24 @@ def plant_all(world):
     return plants
 
 
+def plant_dispatch(world, plant, org):
+    """A ticket that goes to the department, or the street's own staff: (its part, the ticket, whose)."""
+    ids = {"id": plant.id}
+    for name, operation in (("lead", "acceptTicket"), ("lead", "escalateTicket"), ("community", "callTicket")):
+        samples.act(world, name, operation, ids, {"note": plant.mark(operation, plant.known_to)} if name != "lead" else None)
+    samples.act(world, "street", "dispatchTicket", ids, {
+        "org_id": samples.ORGS.get(org), "own_staff": org is None, "note": plant.mark("dispatch", plant.known_to)})
+    return samples.part(world, plant.id), plant, org
+
+
+def of_case(name, part, plant, org):
+    """What a department reads of the ticket it was sent to: no contact, no comments."""
+    if name != org:
+        return []
+    return [part, plant.id, plant.photo, *(f"zz{plant.number:02d}{kind}zz" for kind in (
+        "title", "description", "address", "building", "answer", "dispatch"))]
+
+
 def plant_redraws(world):
     """A preview in each community, by the path it lies under."""
     made = {}

@@ -26,6 +26,9 @@ STEPS = {
     "in_progress": [("lead", "acceptTicket"), ("lead", "startTicket")],
     "escalated_community": [("lead", "acceptTicket"), ("lead", "escalateTicket")],
 }
+STEPS["called"] = STEPS["escalated_community"] + [("community", "callTicket")]
+STEPS["dispatched"] = STEPS["called"] + [("street", "dispatchTicket")]
+STEPS["reported_in"] = STEPS["dispatched"] + [("department", "reportInDispatch")]
 STEPS["suspended"] = STEPS["in_progress"] + [("community", "suspendTicket")]
 STEPS["resolved"] = STEPS["in_progress"] + [("lead", "resolveTicket")]
 STEPS["replied"] = STEPS["resolved"] + [("community", "replyTicket")]
@@ -76,8 +79,19 @@ def ticket(world, state="submitted", by="resident", **fields):
     """The id of a new ticket of a resident's in micro-grid A, brought to a state."""
     made = act(world, by, "submitTicket", body={**TICKET, **fields})["id"]
     for person, operation in STEPS[state]:
-        act(world, person, operation, {"id": made}, body=plain_body(world, operation))
+        step(world, person, operation, made)
     return made
+
+
+def part(world, ticket):
+    """The id of what it was dispatched to last."""
+    return world.street.get("/v1/dispatches", params={"ticket_id": ticket}).json()["items"][0]["id"]
+
+
+def step(world, person, operation, ticket):
+    """An act on a ticket, or on its part, with the example."""
+    where = part(world, ticket) if "/dispatches/" in world.spec.by_id[operation].template else ticket
+    act(world, person, operation, {"id": where}, body=plain_body(world, operation))
 
 
 def plain_body(world, operation):
@@ -544,6 +558,34 @@ def hazard(world, state="found", org=None, grade="general"):
     return ids["id"]
 
 
+# Parts of tickets, the department's; the street's own are its staff's.
+
+PART_STEPS = {"dispatched": [], "reported_in": ["reportInDispatch"]}
+PART_STEPS["in_progress"] = PART_STEPS["reported_in"] + ["startDispatch"]
+PART_STEPS["done"] = PART_STEPS["in_progress"] + ["finishDispatch"]
+PART_STEPS["return_asked"] = ["returnDispatch"]
+
+
+def part_in(state, **fields):
+    def made(world, role):
+        own = role == "street" and state != "return_asked"
+        t = ticket(world, "called", **fields)
+        sent = {"own_staff": True} if own else {"org_id": ORGS["department"]}
+        if state == "return_asked":  # the second: the first goes back at once
+            act(world, "street", "dispatchTicket", {"id": t}, sent)
+            step(world, "department", "returnDispatch", t)
+        act(world, "street", "dispatchTicket", {"id": t}, sent)
+        for operation in PART_STEPS[state]:
+            step(world, "street" if own else "department", operation, t)
+        return {"ids": {"id": part(world, t)}}
+    return made
+
+
+def part_shown(world, role):
+    picture = photo(world, "resident")
+    return {"ids": {**part_in("dispatched", photo_ids=[picture])(world, "department")["ids"], "photo_id": picture}}
+
+
 def hazard_in(state, **fields):
     return lambda world, role: {"ids": {"id": hazard(world, state, ORGS.get(role), **fields)}}
 
@@ -695,6 +737,11 @@ NEEDS = {
     "startHazard": hazard_in("notice_issued"), "verifyHazard": hazard_in("submitted_for_recheck"),
     "failHazard": hazard_in("submitted_for_recheck"), "closeHazard": hazard_in("verified"),
     "createHazardFromTicket": in_state("accepted"),
+    "callTicket": in_state("escalated_community"), "dispatchTicket": in_state("called"),
+    "getDispatch": part_in("dispatched"), "reportInDispatch": part_in("dispatched"), "startDispatch": part_in("reported_in"),
+    "finishDispatch": part_in("in_progress"), "returnDispatch": part_in("dispatched"), "upholdDispatchReturn": part_in("return_asked"),
+    "refuseDispatchReturn": part_in("return_asked"), "evaluateDispatch": part_in("done"),
+    "listDispatchPhotos": part_shown, "downloadDispatchPhoto": part_shown,
     "getExport": export, "deleteExport": export, "downloadExport": export,
     "issueToken": client_form,
     "createOidcSession": lambda world, role: {"body": {"id_token": world.issuer.known_to(world).token(groups=["wnc-street"])}},

@@ -13,7 +13,8 @@ PATHS = {ROOT: "1/", MASTER: "1/1/", GENERAL: "1/1/1/", A: "1/1/1/1/", B: "1/1/1
          C: "1/1/2/1/", SPECIAL: "1/1/3/", D: "1/2/1/1/"}
 REACH = {"resident": "1/", "resident2": "1/", "lead": PATHS[A], "lead_next": PATHS[B],
          "lead_general": PATHS[GENERAL], "community": PATHS[MASTER], "community2": "1/2/", "street": "1/"}
-OPEN = ("submitted", "accepted", "in_progress", "escalated_community", "suspended", "resolved", "reopened")
+OPEN = ("submitted", "accepted", "in_progress", "escalated_community", "called", "dispatched", "reported_in", "suspended",
+        "resolved", "reopened")
 WORDS = ["油烟扰民", "化粪池堵塞", "楼道堆物", "路灯不亮", "灭火器过期", "广场舞噪声"]
 CASES = 220
 

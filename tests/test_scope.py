@@ -43,7 +43,8 @@ def patrol_words(ids, mark):
 
 
 # What a department or partner reads of what is put to it.
-PUT_TO_ORGS = {"listHazards", "getHazard", "listHazardEvents", "listHazardPhotos", "downloadHazardPhoto",
+PUT_TO_ORGS = {"listDispatches", "getDispatch", "listDispatchPhotos", "downloadDispatchPhoto",
+               "listHazards", "getHazard", "listHazardEvents", "listHazardPhotos", "downloadHazardPhoto",
                "listEquipment", "getEquipment", "listEquipmentInspections", "listEquipmentPhotos", "downloadEquipmentPhoto",
                "listSafetyTeams", "getSafetyTeam", "listSafetyInspections"}
 
@@ -58,6 +59,7 @@ def test_everybody_of_the_fixture_is_in_the_table():
 @pytest.fixture(scope="module")
 def planted(shared):
     shared.plants = plant_module.plant_all(shared)
+    shared.dispatched = [plant_module.plant_dispatch(shared, shared.plants[n], org) for n, org in ((3, "department"), (2, None))]
     shared.houses = plant_module.plant_houses(shared)
     shared.areas = plant_module.plant_duty_areas(shared)
     shared.clients = plant_module.plant_clients(shared)
@@ -131,6 +133,8 @@ class Reader:
             return marks + ["zz", "油烟", "%%", "__", "WNC-2026", "LJ-2026"]
         if name in OF_CARE:
             return [ids[OF_CARE[name]] for those in (self.world.people, self.world.care) for ids in those.values() if OF_CARE[name] in ids]
+        if name == "ticket_id":
+            return [plant.id for _, plant, _ in self.world.dispatched]
         if name == "lead_id":
             return [account_id(n) for n in ("lead", "lead_next", "lead_far")]
         if schema.get("format") == "uuid":
@@ -151,6 +155,10 @@ class Reader:
                         if "photo_id" in op.template or (photo, size) == (p.photo, "full"):
                             query = {"size": size} if "photo_id" in op.template else {}
                             self.get(op, op.template.format(id=p.id, photo_id=photo), **query)
+        elif "/dispatches/" in op.template:
+            for part, plant, _ in self.world.dispatched:
+                for photo in (plant.photo, plant.internal_photo):
+                    self.get(op, op.template.format(id=part, photo_id=photo))
         elif "/hazards/" in op.template:
             for hazard, photo, *_ in self.world.hazards:
                 self.get(op, op.template.format(id=hazard, photo_id=photo))
@@ -308,6 +316,8 @@ def test_no_marker_out_of_scope_in_any_reply(readers, planted, name):
     hidden += person_marks(planted, name)[1]
     hidden += [ids["persons"] for path, ids in planted.people.items() if plant_module.viewer(name, path) is None]
     hidden += [word for path, words in planted.imports.items() if not sees_redraw(name, path) for word in words]
+    hidden += [part for part, plant, _ in planted.dispatched if not plant.known_to(name)]
+    hidden = set(hidden) - {word for case in planted.dispatched for word in plant_module.of_case(name, *case)}
     for where, text in reader.text:
         # what one asks for comes back in no list; an echo of the address would be one
         leaks += [f"{mark} in {where}" for mark in hidden if mark in text]
@@ -335,6 +345,7 @@ def test_every_marker_in_scope_is_found(readers, planted, name):
     visible += [ids["mark"] + kind for path, ids in planted.care.items() for kind in "vkpd"
                 if (sees_care if kind in "vk" else sees_plan)(name, path)]
     visible += [word for path, words in planted.imports.items() if sees_redraw(name, path) for word in words]
+    visible += [word for case in planted.dispatched for word in plant_module.of_case(name, *case)]
     assert [m for m in visible if m not in everything] == []
     assert visible or name in ("lead_ended", "visitor", "program")
 
@@ -434,7 +445,7 @@ def test_who_acts_for_an_organisation_sees_the_tree_and_no_more(readers, planted
     own = {op.id for op in GETS if "/me" in op.template}
     assert called - own == {"listGrids", "getGrid", "listCategories"} | (
         {"getTicket", "listSourceTickets", "listChanges", "getChangesHead", "getPersonSummary"} if name == "program" else
-        {"listMyClaims", "listStreets", "listJoinableGrids"} - own | PUT_TO_ORGS)
+        {"listMyClaims", "listStreets", "listJoinableGrids"} - own | {o for o in PUT_TO_ORGS if name in SPEC.by_id[o].roles})
     me = getattr(planted, name).get("/v1/me").json()
     assert (me["role"], me["scopes"], me["street_id"]) == (WHO[name][0], [], 1)
     assert me["org_name"] == {"department": "综合执法队", "merchant": "双福路粮油店", "program": None}[name]
@@ -467,6 +478,8 @@ def hidden_ids(world, op, name):
     role, street, paths = WHO[name]
     if "/tickets/" in op.template:
         return [p.id for p in world.plants if not p.seen_by(name)]
+    if "/dispatches/" in op.template:
+        return [part for part, plant, org in world.dispatched if name != org and not plant.in_scope(name)]
     if "/hazards/" in op.template:
         return [hazard for hazard, _, _, *whose in world.hazards if not plant_module.sees_hazard(name, *whose)]
     if "/clocks/" in op.template:
@@ -570,6 +583,7 @@ def state(world):
         " (select count(*) from core.event), (select json_agg((id, version) order by id) from grid.grid)::text,"
         " (select json_agg((id, to_on) order by id) from grid.assignment)::text,"
         " (select json_agg((id, version) order by id) from grid.grid_group)::text,"
+        " (select json_agg((id, version) order by id) from ticket.dispatch)::text,"
         " (select json_agg((id, version) order by id) from field.hazard)::text,"
         " (select json_agg((id, version) order by id) from field.equipment)::text,"
         " (select json_agg((id, version) order by id) from field.route)::text,"
@@ -658,6 +672,10 @@ def test_hidden_ids_in_bodies_are_unknown_ids(planted):
     same(planted, "street", "createGrid", {}, grid, "compound_id", "01900000-0000-8002-8000-200000000001")
     same(planted, "community", "issueHazardNotice", {"id": samples.hazard(planted, "confirmed")},
          {"due_at": samples.later()}, "org_id", "01900000-0000-8002-8000-600000000001")
+    to_send = samples.ticket(planted, "called")
+    same(planted, "street", "dispatchTicket", {"id": to_send}, {}, "org_id", "01900000-0000-8002-8000-600000000001")
+    same(planted, "street", "dispatchTicket", {"id": to_send}, {"own_staff": True}, "co_org_ids", "01900000-0000-8002-8000-600000000001")
+    samples.act(planted, "resident", "withdrawTicket", {"id": to_send})
     found = {"kind": "fire", "title": "xx", "description": "xx"}
     same(planted, "resident", "reportHazard", {}, found, "grid_id", grid_id("2/1/1/1/"))
     same(planted, "lead", "reportHazard", {}, found, "grid_id", grid_id("1/1/1/2/"))

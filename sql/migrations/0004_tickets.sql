@@ -99,7 +99,7 @@ comment on function ticket.silence() is 'How long a replied ticket waits for its
 create function ticket.statuses_open() returns text[]
 language sql immutable parallel safe
 return array['submitted', 'accepted', 'in_progress', 'escalated_community',
-	'suspended', 'resolved', 'reopened'];
+	'called', 'dispatched', 'reported_in', 'suspended', 'resolved', 'reopened'];
 comment on function ticket.statuses_open() is 'Statuses in which somebody on the staff still owes an act.';
 
 create function ticket.path_depth(path text) returns integer
@@ -211,8 +211,8 @@ create table ticket.ticket (
 	category text not null references ticket.category (code),
 	urgency text not null check (urgency in ('normal', 'urgent', 'critical')),
 	status text not null default 'submitted' check (status in ('submitted', 'accepted',
-		'in_progress', 'escalated_community', 'suspended', 'resolved', 'replied',
-		'closed', 'reopened', 'rejected', 'withdrawn', 'merged')),
+		'in_progress', 'escalated_community', 'called', 'dispatched', 'reported_in', 'suspended',
+		'resolved', 'replied', 'closed', 'reopened', 'rejected', 'withdrawn', 'merged')),
 	title text not null,
 	description text not null,
 	grid_id uuid not null,
@@ -226,7 +226,8 @@ create table ticket.ticket (
 	-- As ticket.statuses_open() says; spelled out, for a function here would
 	-- be planned at every update.
 	is_open boolean not null generated always as (status in ('submitted', 'accepted',
-		'in_progress', 'escalated_community', 'suspended', 'resolved', 'reopened')) stored,
+		'in_progress', 'escalated_community', 'called', 'dispatched', 'reported_in', 'suspended',
+		'resolved', 'reopened')) stored,
 	reply text,
 	stars integer check (stars between 1 and 5),
 	support_count integer not null default 0 check (support_count >= 0),
@@ -485,6 +486,18 @@ insert into core.transition (machine, from_state, action, to_state, roles, guard
 	('ticket', 'accepted', 'escalate', 'escalated_community', '{grid_lead}', null),
 	('ticket', 'in_progress', 'escalate', 'escalated_community', '{grid_lead}', null),
 	('ticket', 'escalated_community', 'start', 'in_progress', '{community}', null),
+	-- 网格呼叫, 街道处置, 部门报到. Departments act on their parts (ticket.dispatch),
+	-- which move the ticket by these rows, whoever does the street's own part.
+	('ticket', 'escalated_community', 'call', 'called', '{community}', null),
+	('ticket', 'called', 'dispatch', 'dispatched', '{street}', null),
+	('ticket', 'dispatched', 'dispatch', 'dispatched', '{street}', null),
+	('ticket', 'reported_in', 'dispatch', 'reported_in', '{street}', null),
+	('ticket', 'in_progress', 'dispatch', 'in_progress', '{street}', null),
+	('ticket', 'dispatched', 'report_in', 'reported_in', '{department}', null),
+	('ticket', 'reported_in', 'start', 'in_progress', '{department}', null),
+	('ticket', 'in_progress', 'parts_done', 'resolved', '{department}', null),
+	('ticket', 'dispatched', 'hand_back', 'called', '{department}', null),
+	('ticket', 'in_progress', 'hand_back', 'called', '{department}', null),
 	('ticket', 'in_progress', 'suspend', 'suspended', '{community}', null),
 	('ticket', 'suspended', 'resume', 'in_progress', '{community}', null),
 	('ticket', 'in_progress', 'resolve', 'resolved', '{grid_lead,community}', 'photo_if_physical'),
@@ -497,6 +510,9 @@ insert into core.transition (machine, from_state, action, to_state, roles, guard
 	('ticket', 'accepted', 'withdraw', 'withdrawn', '{resident}', 'reporter nobody_joined'),
 	('ticket', 'in_progress', 'withdraw', 'withdrawn', '{resident}', 'reporter nobody_joined'),
 	('ticket', 'escalated_community', 'withdraw', 'withdrawn', '{resident}', 'reporter nobody_joined'),
+	('ticket', 'called', 'withdraw', 'withdrawn', '{resident}', 'reporter nobody_joined'),
+	('ticket', 'dispatched', 'withdraw', 'withdrawn', '{resident}', 'reporter nobody_joined'),
+	('ticket', 'reported_in', 'withdraw', 'withdrawn', '{resident}', 'reporter nobody_joined'),
 	('ticket', 'suspended', 'withdraw', 'withdrawn', '{resident}', 'reporter nobody_joined'),
 	('ticket', 'reopened', 'withdraw', 'withdrawn', '{resident}', 'reporter nobody_joined');
 
@@ -505,18 +521,18 @@ insert into core.transition (machine, from_state, action, to_state, roles, guard
 select 'ticket_aside', s, a, s, r::text[], g
 from (values
 	('edit', '{submitted}', '{resident}', 'reporter'),
-	('support', '{submitted,accepted,in_progress,escalated_community,suspended,reopened}',
+	('support', '{submitted,accepted,in_progress,escalated_community,called,dispatched,reported_in,suspended,reopened}',
 		'{resident}', 'not_own not_supported'),
-	('unsupport', '{submitted,accepted,in_progress,escalated_community,suspended,reopened}',
+	('unsupport', '{submitted,accepted,in_progress,escalated_community,called,dispatched,reported_in,suspended,reopened}',
 		'{resident}', 'supported'),
-	('urge', '{submitted,accepted,in_progress,escalated_community,resolved,reopened}',
+	('urge', '{submitted,accepted,in_progress,escalated_community,called,dispatched,reported_in,resolved,reopened}',
 		'{resident}', 'reporter'),
-	('supervise', '{submitted,accepted,in_progress,escalated_community,suspended,resolved,reopened}',
+	('supervise', '{submitted,accepted,in_progress,escalated_community,called,dispatched,reported_in,suspended,resolved,reopened}',
 		'{street}', null),
 	('thank', '{resolved,replied,closed}', '{resident}', 'not_thanked'),
-	('comment', '{submitted,accepted,in_progress,escalated_community,suspended,resolved,replied,closed,reopened,rejected,withdrawn,merged}',
+	('comment', '{submitted,accepted,in_progress,escalated_community,called,dispatched,reported_in,suspended,resolved,replied,closed,reopened,rejected,withdrawn,merged}',
 		'{resident,grid_lead,community,street}', null),
-	('contact', '{submitted,accepted,in_progress,escalated_community,suspended,resolved,replied,closed,reopened,rejected,withdrawn,merged}',
+	('contact', '{submitted,accepted,in_progress,escalated_community,called,dispatched,reported_in,suspended,resolved,replied,closed,reopened,rejected,withdrawn,merged}',
 		'{grid_lead,community}', null)) v (a, f, r, g),
 	unnest(f::text[]) s;
 
@@ -908,8 +924,11 @@ begin
 	where street_id = core.street() and ticket_id = p_id;
 	update ticket.photo set path = p_path, is_public = p_public and not internal
 	where street_id = core.street() and ticket_id = p_id;
+	update ticket.dispatch set path = p_path
+	where street_id = core.street() and ticket_id = p_id;
 	update clock.clock set path = p_path
-	where street_id = core.street() and subject_id = p_id;
+	where street_id = core.street() and subject_id in (select p_id
+		union all select d.id from ticket.dispatch d where d.street_id = core.street() and d.ticket_id = p_id);
 	-- handed_over stays: it tells the grid before that the ticket left.
 	update core.event set path = p_path,
 		is_public = p_public and action not in ('comment_internal', 'contact_viewed')
@@ -1078,7 +1097,14 @@ begin
 		perform ticket.merge_into(t, (a ->> 'target_id')::uuid);
 	when 'reject' then
 		perform ticket.tell_merged(t.id, 'reject', 'rejected', core.role(), a ->> 'reason');
+	when 'dispatch' then
+		perform ticket.dispatch_to(t, a);
+	when 'escalate' then
+		perform ticket.must_be_free(t.id);
+	when 'send_back', 'reopen', 'withdraw' then
+		perform ticket.end_round(t.id, p_action);
 	when 'resolve' then
+		perform ticket.must_be_free(t.id);
 		perform ticket.attach_photos(t.id, a -> 'photo_ids', 'resolve');
 		-- Each time: the photo of the first repair does not show the second.
 		if (select c.physical from ticket.category c where c.code = t.category)
@@ -1243,6 +1269,7 @@ begin
 		case when moves then tr.to_state end, t.path, t.owner_id, t.is_public,
 		nullif(json_strip_nulls(json_build_object(
 			'text', coalesce(a ->> 'text', a ->> 'note', a ->> 'reason'),
+			'departments', case p_action when 'dispatch' then ticket.part_names(t.id) end,
 			'target_id', a ->> 'target_id', 'stars', (a ->> 'stars')::integer,
 			'resolved', (a ->> 'resolved')::boolean,
 			'satisfied', (a ->> 'satisfied')::boolean))::text, '{}')::json);

@@ -56,7 +56,9 @@ insert into clock.policy (street_id, subject, stage, urgency, class, unit, amoun
 	(0, 'ticket', 'reply', 'critical', '', 'wall_minutes', 30, 'street'),
 	(0, 'ticket', 'report_in', '', '', 'working_days', 1, 'street'),
 	(0, 'ticket', 'report_in', 'urgent', '', 'working_minutes', 60, 'street'),
-	(0, 'ticket', 'report_in', 'critical', '', 'wall_minutes', 30, 'street');
+	(0, 'ticket', 'report_in', 'critical', '', 'wall_minutes', 30, 'street'),
+	-- how long a department may give back what it was sent
+	(0, 'ticket', 'return', '', '', 'working_days', 5, '');
 
 create function clock.policy_for(p_street integer, p_subject text, p_stage text, p_kind text,
 	p_category text, p_urgency text, p_class text) returns clock.policy
@@ -190,7 +192,8 @@ language plpgsql
 as $$
 declare
 	st constant integer := core.street();
-	p constant clock.policy := clock.policy_for(st, p_subject, p_stage, coalesce(p_kind, ''),
+	p constant clock.policy := clock.policy_for(st,
+		case p_subject when 'dispatch' then 'ticket' else p_subject end, p_stage, coalesce(p_kind, ''),
 		coalesce(p_category, ''), coalesce(p_urgency, ''), coalesce(p_class, ''));
 	m record;
 	c clock.clock;
@@ -367,6 +370,9 @@ begin
 			perform from field.hazard h where h.street_id = core.street() and h.id = p_id for update skip locked;
 		end if;
 		return found;
+	when 'dispatch' then
+		return clock.hold('ticket', (select d.ticket_id from ticket.dispatch d
+			where d.street_id = core.street() and d.id = p_id), p_wait);
 	else
 		return true;
 	end case;
@@ -386,6 +392,9 @@ begin
 		from clock.nearest(p_id) n
 		where t.street_id = core.street() and t.id = p_id
 			and (t.due_at, t.warn_at) is distinct from (n.due_at, n.warn_at);
+	when 'dispatch' then
+		update ticket.dispatch d set due_at = n.due_at, warn_at = n.warn_at, version = d.version + 1, updated_at = core.now()
+		from clock.nearest(p_id) n where d.street_id = core.street() and d.id = p_id;
 	when 'hazard' then
 		update field.hazard h set due_at = n.due_at, version = h.version + 1, updated_at = core.now()
 		from clock.nearest(p_id) n
@@ -401,6 +410,12 @@ create function clock.put_event(c clock.clock, p_action text, p_owner boolean, p
 language plpgsql
 as $$
 begin
+	if c.subject = 'dispatch' then
+		-- A part's is a hop of its ticket.
+		p_data := (p_data::jsonb || jsonb_build_object('dispatch_id', c.subject_id))::json;
+		c.subject := 'ticket';
+		c.subject_id := (select d.ticket_id from ticket.dispatch d where d.street_id = c.street_id and d.id = c.subject_id);
+	end if;
 	insert into core.event (street_id, id, subject, subject_id, action, actor_id, actor_role, path, owner_id, data)
 	values (c.street_id, core.new_id(c.street_id), c.subject, c.subject_id, p_action, core.actor(), core.role(),
 		c.path, case when p_owner then c.owner_id end, p_data);
@@ -538,7 +553,7 @@ comment on function clock.publish(text, out integer, out integer, out integer[],
 ---------------------------------------------------------------- more time
 create function clock.offers(c clock.clock) returns text[]
 language sql stable parallel safe
-return case when c.state <> 'running' or c.due_at <= core.now() then '{}'::text[]
+return case when c.state <> 'running' or c.due_at <= core.now() or c.subject = 'dispatch' then '{}'::text[]
 	when c.asked_at is null and core.role() in ('grid_lead', 'community') then '{request_extension}'
 	when c.answer is null and core.role() = case c.asked_role when 'grid_lead' then 'community' when 'community' then 'street' end
 		then '{grant_extension,refuse_extension}'

@@ -218,6 +218,7 @@ const struct hook photos_hooks[] = {
 	  .binds = { "photo_hash", "thumb_hash", "width", "height", "bytes" },
 	  .before = upload_before },
 	{ .operation = "downloadPhoto", .reply = download_reply },
+	{ .operation = "downloadDispatchPhoto", .reply = download_reply },
 	{ .operation = "downloadHazardPhoto", .reply = download_reply },
 	{ .operation = "downloadEquipmentPhoto", .reply = download_reply },
 	{ 0 },
