@@ -35,7 +35,7 @@ UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 EMBEDDED := $(wildcard sql/migrations/*.sql sql/queries/*.sql)
 
 .PHONY: all run check unit lint coverage sweep valgrind analyze bench fault fuzz \
-	deps clean format help install
+	deps clean format help install FORCE
 .SECONDARY:
 
 all: $(B)/linlid $(B)/linlid-image
