@@ -58,7 +58,8 @@ struct operation {
 	enum op_limit limit;
 	bool secret;                 /* x-secret: the reply holds tokens */
 	int status;                  /* the one 2xx */
-	const struct schema *reply;  /* application/json of it, or NULL */
+	const struct schema *reply;  /* the JSON of it, or NULL */
+	const char *reply_media;     /* application/json or geo+json */
 	bool reply_list;             /* {"items": …, "next": …} */
 	const struct schema *reply_item; /* of items, when reply_list */
 	bool idempotent;             /* takes Idempotency-Key */

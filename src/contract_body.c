@@ -8,6 +8,7 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define JSON_MEDIA "application/json"
+#define GEO_MEDIA "application/geo+json" /* RFC 7946 */
 
 static void
 add_media(struct loader *l, const char *type)
@@ -111,7 +112,9 @@ contract_reply(struct loader *l)
 	l->op->status = (int)strtol(key, NULL, 10);
 	response = contract_deref(l, json_object_get(responses, key));
 	content = json_object_get(response, "content");
-	media = json_object_get(content, JSON_MEDIA);
+	l->op->reply_media =
+		json_object_get(content, GEO_MEDIA) ? GEO_MEDIA : JSON_MEDIA;
+	media = json_object_get(content, l->op->reply_media);
 	if (l->op->status == 204) {
 		if (content)
 			contract_fault(l, "a 204 has no content");

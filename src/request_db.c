@@ -175,7 +175,8 @@ answer_list(struct request *rq, const PGresult *res)
 	if (next)
 		add_link(rq, next);
 	free(next);
-	return reply_send(rq, rq->op->status, "application/json", rq->out);
+	return reply_send(rq, rq->op->status, rq->op->reply_media,
+			  rq->out);
 }
 
 static int
@@ -199,7 +200,8 @@ answer_object(struct request *rq, const PGresult *res)
 	if (rq->op->status == 204)
 		return reply_empty(rq, 204);
 	encode_row(rq->out, res, 0, rq->op->reply);
-	return reply_send(rq, rq->op->status, "application/json", rq->out);
+	return reply_send(rq, rq->op->status, rq->op->reply_media,
+			  rq->out);
 }
 
 static int

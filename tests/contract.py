@@ -99,6 +99,7 @@ class Contract:
         if method in ("HEAD", "OPTIONS") or reply.status_code == 304:
             assert not reply.content, where
         elif op and op.documented(self, reply.status_code) is not None:
+            assert reply.headers["Content-Type"] in self.resolve(op.responses[str(reply.status_code)])["content"], where
             self.validate(op.documented(self, reply.status_code), reply.json())
         elif reply.status_code >= 400:
             self.check_problem(where, reply)
@@ -126,6 +127,10 @@ class Contract:
             assert word not in reply.text, f"{where} holds {word}"
 
 
+def _json(content):
+    return (content.get("application/json") or content.get("application/geo+json") or {}).get("schema")
+
+
 class Operation:
     def __init__(self, contract, method, template, op, shared):
         self.method, self.template, self.op = method, template, op
@@ -137,8 +142,8 @@ class Operation:
         statuses = [s for s in op["responses"] if s.startswith("2")]
         self.status = int(statuses[0])
         content = contract.resolve(op["responses"][statuses[0]]).get("content", {})
-        self.reply = content.get("application/json", {}).get("schema")
-        self.cacheable = "application/json" not in content
+        self.reply = _json(content)
+        self.cacheable = not self.reply
         self.responses = op["responses"]
         body = contract.resolve(op.get("requestBody", {}))
         self.media = body.get("content", {})
@@ -148,4 +153,4 @@ class Operation:
     def documented(self, contract, status):
         """The schema of this very status, when the operation names it."""
         response = contract.resolve(self.responses.get(str(status), {}))
-        return response.get("content", {}).get("application/json", {}).get("schema")
+        return _json(response.get("content", {}))
