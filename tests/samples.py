@@ -741,6 +741,7 @@ NEEDS = {
     "getDispatch": part_in("dispatched"), "reportInDispatch": part_in("dispatched"), "startDispatch": part_in("reported_in"),
     "finishDispatch": part_in("in_progress"), "returnDispatch": part_in("dispatched"), "upholdDispatchReturn": part_in("return_asked"),
     "refuseDispatchReturn": part_in("return_asked"), "evaluateDispatch": part_in("done"),
+    "getTicketRoute": in_state("called"), "putTicketRoutes": with_if_match("/v1/ticket-routes", lambda world, role: {"ids": {}}),
     "listDispatchPhotos": part_shown, "downloadDispatchPhoto": part_shown,
     "getExport": export, "deleteExport": export, "downloadExport": export,
     "issueToken": client_form,

@@ -263,3 +263,45 @@ def test_nobody_reports_in_and_the_street_hears(world):
     assert see(world.department, d)["colour"] == "red" and "clock_overdue" not in actions(world.resident, t)
     assert act(world.department, d, "report_in")["status"] == "reported_in"
     assert clocks(world, d)["report_in"]["in_time"] is False
+
+
+def routes(world, status=200, *rules):
+    tag = world.street.get("/v1/ticket-routes").headers["ETag"]
+    reply = world.street.put("/v1/ticket-routes", {"rules": [{"co_org_ids": [], **r} for r in rules]}, headers={"If-Match": tag})
+    assert reply.status_code == status, reply.text
+    return tag if status < 300 else (reply.json()["code"], reply.json()["errors"][0]["pointer"])
+
+
+def test_the_rules_suggest_whom_to_send(world, water):
+    """The nearest place first, then the category, then the urgency; nothing is sent by itself."""
+    drains, _ = water
+    t = called(world, urgency="urgent")
+
+    def suggested(client=world.street):
+        got = client.get(f"/v1/tickets/{t}/route").json()
+        return got["known"], got["org_name"], got["own_staff"], [o["name"] for o in got["co_orgs"]]
+
+    assert suggested() == (False, None, False, [])
+    routes(world, 200, {})
+    assert suggested(world.community) == (True, None, True, [])
+    both = [{}, {"category": "noise", "org_id": BUREAU}, {"urgency": "urgent", "org_id": drains}]
+    routes(world, 200, *both)
+    assert suggested() == (True, "排水所", False, [])
+    routes(world, 200, *both, {"category": "pets", "org_id": BUREAU, "co_org_ids": [drains]})
+    assert suggested() == (True, "综合执法队", False, ["排水所"])
+    stale = routes(world, 200, *both, {"category": "pets", "org_id": BUREAU}, {"grid_id": story.MASTER, "org_id": drains},
+                   {"grid_id": story.D, "org_id": BUREAU})
+    assert suggested() == (True, "排水所", False, [])
+    org = world.street.get(f"/v1/orgs/{drains}")
+    closed = world.street.put(f"/v1/orgs/{drains}", {"kind": "department", "name": "排水所", "closed": True},
+                              headers={"If-Match": org.headers["ETag"]})
+    assert closed.status_code == 200 and suggested() == (True, "综合执法队", False, [])
+    assert read(world.street, t)["status"] == "called" and world.community2.get(f"/v1/tickets/{t}/route").status_code == 404
+    old = world.street.put("/v1/ticket-routes", {"rules": []}, headers={"If-Match": stale})
+    assert (old.status_code, old.json()["code"]) == (412, "version_conflict")
+    for rule, fault in (({"category": "none_such"}, ("category_unknown", "/rules/0/category")),
+                        ({"org_id": SHOP}, ("org_not_found", "/rules/0/org_id")),
+                        ({"co_org_ids": [drains]}, ("org_not_found", "/rules/0/co_org_ids/0")),
+                        ({"grid_id": "01900000-0000-8002-8000-100000000012"}, ("grid_not_found", "/rules/0/grid_id"))):
+        assert routes(world, 422, rule) == fault
+    assert routes(world, 422, {}, {}) == ("rule_twice", "/rules/1")

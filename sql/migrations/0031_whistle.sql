@@ -170,8 +170,7 @@ declare
 	part constant uuid := core.new_id(t.street_id);
 	c clock.clock;
 begin
-	if p_org is not null and not exists (select from identity.org o where o.street_id = t.street_id
-			and o.id = p_org and o.kind = 'department' and o.closed_at is null) then
+	if p_org is not null and not ticket.is_department(p_org) then
 		perform core.fail(422, 'org_not_found', p_pointer);
 	end if;
 	c := clock.start('dispatch', part, 'report_in', t.path, null, t.kind, t.category, t.urgency, t.hotline_class);
@@ -517,7 +516,119 @@ end
 $$;
 comment on function ticket.parts(uuid, text, text, integer) is 'A page of the parts the caller may see, newest first.';
 
-grant select on ticket.dispatch, ticket.dispatch_view to linli_app;
+---------------------------------------------------------------- routing
+create table ticket.route (
+	street_id integer not null,
+	path text collate "C" not null,
+	category text not null default '',
+	urgency text not null default '',
+	grid_id uuid,
+	org_id uuid,
+	co_org_ids uuid[] not null default '{}',
+	n integer not null,
+	primary key (street_id, path, category, urgency),
+	foreign key (street_id, grid_id) references grid.grid (street_id, id),
+	foreign key (street_id, org_id) references identity.org (street_id, id)
+);
+comment on table ticket.route is
+	'class: street. Whom a ticket is usually for: by place (path, and all below), category and urgency, empty fits all; org_id null is the street''s own staff.';
+alter table ticket.route enable row level security;
+alter table ticket.route force row level security;
+create policy street on ticket.route using (street_id = core.street());
+
+create function ticket.routes(p_street integer) returns json
+language plpgsql stable
+as $$
+begin
+	return (select coalesce(json_agg(json_strip_nulls(json_build_object('grid_id', r.grid_id, 'category', nullif(r.category, ''),
+			'urgency', nullif(r.urgency, ''), 'org_id', r.org_id, 'co_org_ids', to_json(r.co_org_ids))) order by r.n), '[]')
+		from ticket.route r where r.street_id = p_street);
+end
+$$;
+comment on function ticket.routes(integer) is 'A street''s routing rules, in the order they were put.';
+
+create function ticket.is_department(p_org uuid) returns boolean
+language plpgsql stable
+as $$
+begin
+	return exists (select from identity.org o where o.street_id = core.street() and o.id = p_org
+		and o.kind = 'department' and o.closed_at is null);
+end
+$$;
+comment on function ticket.is_department(uuid) is 'Is it a department of the street that is not closed.';
+
+create function ticket.put_routes(p_if_match text, p_rules jsonb) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+	st constant integer := core.street();
+	r record;
+	o record;
+	top text;
+begin
+	perform core.must(core.role() = 'street', 403, 'role_not_allowed');
+	perform from grid.street s where s.id = st for no key update;
+	if p_if_match <> left(md5(ticket.routes(st)::text), 16) then
+		perform core.fail(412, 'version_conflict');
+	end if;
+	delete from ticket.route x where x.street_id = st;
+	for r in select j.rule, j.n - 1 as i from jsonb_array_elements(p_rules) with ordinality j (rule, n) loop
+		top := st || '/';
+		if r.rule ->> 'grid_id' is not null then
+			select g.path into top from grid.grid g where g.street_id = st and g.id = (r.rule ->> 'grid_id')::uuid;
+			perform core.must(found, 422, 'grid_not_found', format('/rules/%s/grid_id', r.i));
+		end if;
+		perform core.must(r.rule ->> 'category' is null or exists (select from ticket.category c where c.code = r.rule ->> 'category'),
+			422, 'category_unknown', format('/rules/%s/category', r.i));
+		perform core.must(r.rule ->> 'org_id' is null or ticket.is_department((r.rule ->> 'org_id')::uuid),
+			422, 'org_not_found', format('/rules/%s/org_id', r.i));
+		for o in select c.id::uuid, c.n - 1 as i
+			from jsonb_array_elements_text(coalesce(nullif(r.rule -> 'co_org_ids', 'null'), '[]')) with ordinality c (id, n)
+		loop
+			perform core.must(ticket.is_department(o.id), 422, 'org_not_found', format('/rules/%s/co_org_ids/%s', r.i, o.i));
+		end loop;
+		insert into ticket.route (street_id, path, category, urgency, grid_id, org_id, co_org_ids, n)
+		values (st, top, coalesce(r.rule ->> 'category', ''), coalesce(r.rule ->> 'urgency', ''), (r.rule ->> 'grid_id')::uuid,
+			(r.rule ->> 'org_id')::uuid, array(select jsonb_array_elements_text(coalesce(nullif(r.rule -> 'co_org_ids', 'null'), '[]'))::uuid), r.i)
+		on conflict do nothing;
+		perform core.must(found, 422, 'rule_twice', format('/rules/%s', r.i));
+	end loop;
+	perform core.put_event('ticket_route', core.new_id(st), 'put', null, null, st || '/', null, false,
+		json_build_object('rules', jsonb_array_length(p_rules)));
+end
+$$;
+comment on function ticket.put_routes(text, jsonb) is
+	'The street''s routing rules, all at once. LN412 version_conflict, LN422 grid_not_found, category_unknown, org_not_found, rule_twice.';
+
+create function ticket.route_of(p_id uuid)
+	returns table (known boolean, org_id uuid, org_name text, own_staff boolean, co_orgs json)
+language plpgsql stable
+as $$
+declare
+	t ticket.ticket;
+	r ticket.route;
+begin
+	select x.* into t from ticket.ticket x where x.street_id = core.street() and x.id = p_id;
+	if not found then
+		return;
+	end if;
+	-- The nearest place first, then what says more of the ticket.
+	select x.* into r from ticket.route x
+	where x.street_id = t.street_id and t.path ^@ x.path and x.category in ('', t.category)
+		and x.urgency in ('', t.urgency) and (x.org_id is null or ticket.is_department(x.org_id))
+	order by length(x.path) desc, x.category desc, x.urgency desc limit 1;
+	return query select r.street_id is not null, r.org_id,
+		(select o.name from identity.org o where o.street_id = t.street_id and o.id = r.org_id),
+		r.street_id is not null and r.org_id is null,
+		(select coalesce(json_agg(json_build_object('id', o.id, 'name', o.name) order by array_position(r.co_org_ids, o.id)), '[]')
+			from identity.org o where o.street_id = t.street_id and o.id = any (r.co_org_ids) and o.closed_at is null);
+end
+$$;
+comment on function ticket.route_of(uuid) is
+	'Whom the rules would send a ticket to: the rule of the nearest place counts, then the one with the category, then with the urgency. No row when the ticket is not to be seen.';
+
+grant select on ticket.dispatch, ticket.route, ticket.dispatch_view to linli_app;
 grant execute on function ticket.act_part(uuid, text, jsonb), ticket.case_of(uuid),
 	ticket.part_bars(ticket.dispatch, text), ticket.part_actions(ticket.dispatch, text),
-	ticket.parts(uuid, text, text, integer) to linli_app;
+	ticket.parts(uuid, text, text, integer), ticket.routes(integer), ticket.is_department(uuid), ticket.put_routes(text, jsonb),
+	ticket.route_of(uuid) to linli_app;

@@ -68,3 +68,13 @@ select case :size::text when 'thumb' then p._thumb_hash else p._hash end as hash
 from ticket.photo_view p
 join ticket.dispatch d on d.street_id = p._street_id and d.ticket_id = p._ticket_id
 where d.street_id = :street::int and d.id = :id::uuid and p.id = :photo_id::uuid and p.stage in ('report', 'resolve');
+
+-- name: getTicketRoute
+select r.known, r.org_id, r.org_name, r.own_staff, r.co_orgs from ticket.route_of(:id::uuid) r;
+
+-- name: getTicketRoutes
+select r.rules, left(md5(r.rules::text), 16) as _etag from (select ticket.routes(:street::int) as rules offset 0) r;
+
+-- name: putTicketRoutes
+select ticket.put_routes(:if_match::text, :rules::jsonb);
+select r.rules, left(md5(r.rules::text), 16) as _etag from (select ticket.routes(:street::int) as rules offset 0) r;
