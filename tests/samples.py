@@ -490,6 +490,13 @@ def to_withdraw(world, role):
     return made
 
 
+def appealed(world, role):
+    """A rated ticket whose rating the community finds unfair."""
+    made = in_state("closed")(world, role)
+    act(world, "community", "appealRating", made["ids"])
+    return made
+
+
 def two_people(world, role):
     return {"body": {"helper_id": person_in(world), "recipient_id": person_in(world)}}
 
@@ -798,6 +805,9 @@ NEEDS = {
     "declineMediation": own_case(), "withdrawMediation": to_withdraw, "holdMediation": own_case("accept"),
     "failMediation": own_case("accept"), "agreeMediation": own_case("accept", "hold"),
     "followUpMediation": own_case("accept", "hold", "agree"), "closeMediation": own_case("accept", "hold", "agree", "followUp"),
+    "getGridBoard": lambda world, role: {"ids": {"id": GRID}},
+    "createCallback": in_state("replied"), "listCallbacks": in_state("replied"), "appealRating": in_state("closed"),
+    "getAppeal": appealed, "upholdAppeal": appealed, "refuseAppeal": appealed,
     "createPairing": two_people, "getPairing": own_pairing, "endPairing": own_pairing,
     "uploadImport": table_upload, "getImport": table_import, "listImportRows": table_import,
     "commitImport": table_import, "dropImport": table_import,

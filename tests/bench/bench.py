@@ -12,6 +12,7 @@ import time
 import clocks
 import load
 import people
+import rates
 import report
 import signin
 import stack
@@ -272,6 +273,8 @@ def main():
             bench.city()
         say("a million clocks")
         clocks.measure(bench)
+        say("the rates of a year")
+        rates.measure(bench)
         bench.memory()
         bench.signin()
         bench.people()
