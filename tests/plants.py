@@ -376,6 +376,24 @@ def sees_case(name, path):
     return name in (by, mediator, RECORD_OF.get(path))
 
 
+def sees_review(name, path):
+    role, _, paths = WHO[name]
+    return role in ("grid_lead", "community", "street") and any(path.startswith(own) for own in paths)
+
+
+def plant_reviews(world):
+    """A campaign in each street, a problem marked in the review of each of these grids: path → id, mark."""
+    made = {}
+    for street, by in ((1, "street"), (2, "street_far")):
+        samples.act(world, by, "startReviewCampaign", body={
+            "name": "提能", "grid_id": grid_id(f"{street}/"), "grid_kind": "micro", "due_on": "2099-12-31"})
+    for path, by in {**AUTHORS, "1/2/1/1/": "community2"}.items():
+        review, = world.sql("select id::text from duty.review where path = %s", path)[0]
+        made[path] = review, "zzreview" + path.replace("/", "") + "zz"
+        samples.act(world, by, "writeGridReview", {"id": review}, {"problems": [{"problem": made[path][1]}]}, headers={"If-Match": '"1"'})
+    return made
+
+
 def plant_mediation(world):
     """A case in each of these grids, the person of the plants a party where that has an account: path → id, mark."""
     made = {}

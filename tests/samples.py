@@ -720,7 +720,30 @@ def safety_team(world, role):
         {"login": "community", "kind": "grid_staff"}, {"login": "street", "kind": "emergency_office"}]})["id"]}}
 
 
+COMMUNITY = "01900000-0000-8001-8000-100000000010"
+
+
+def review(*steps):
+    """The review of micro-grid A in a new campaign, written and brought along by these acts."""
+    def prepare(world, role):
+        made = act(world, "community", "startReviewCampaign")["id"]
+        ids = {"id": act(world, "lead", "listGridReviews", params={"campaign_id": made})["items"][0]["id"]}
+        whole = act(world, "lead", "writeGridReview", ids, headers={"If-Match": '"1"'})
+        for step in steps:
+            act(world, "community", step + "GridReview", ids)
+        return {"ids": ids, "problem": whole["problems"][0]["id"]}
+    return prepare
+
+
+def settled(world, role):
+    need = review("submit", "confirm")(world, role)
+    return {**need, "body": {"problem_id": need["problem"], "note": "车棚已建成"}}
+
+
 NEEDS = {
+    "getGridReview": review(), "writeGridReview": with_if_match("/v1/grid-reviews/{id}", review()), "submitGridReview": review(),
+    "returnGridReview": review("submit"), "confirmGridReview": review("submit"), "settleGridReview": settled,
+    "takeSuggestion": in_state("submitted", kind="suggestion"),
     "getSafetyTeam": safety_team, "updateSafetyTeam": with_if_match("/v1/safety-teams/{id}", safety_team),
     "listSafetyInspections": safety_team, "inspectBySafetyTeam": safety_team,
     "getPatrolRoute": patrol_route, "updatePatrolRoute": with_if_match("/v1/patrol-routes/{id}", patrol_route),

@@ -71,6 +71,7 @@ def planted(shared):
     shared.hazards, shared.equipment = plant_module.plant_hazards(shared), plant_module.plant_equipment(shared)
     shared.diary = plant_module.plant_diary(shared)
     shared.cases = plant_module.plant_mediation(shared)
+    shared.reviews = plant_module.plant_reviews(shared)
     shared.patrols, shared.teams = plant_module.plant_patrols(shared), plant_module.plant_teams(shared)
     shared.claims, shared.login = plant_module.plant_claims(shared), plant_module.plant_login(shared)
     shared.settle()
@@ -186,6 +187,9 @@ class Reader:
         elif kind_of(op) == "mediations":
             for case, _ in self.world.cases.values():
                 self.get(op, op.template.format(id=case))
+        elif kind_of(op) == "grid-reviews":
+            for review, _ in self.world.reviews.values():
+                self.get(op, op.template.format(id=review))
         elif kind_of(op) == "diary":
             for entry, _ in self.world.diary.values():
                 self.get(op, op.template.format(id=entry))
@@ -306,6 +310,7 @@ def test_no_marker_out_of_scope_in_any_reply(readers, planted, name):
     # the street reads in its log that there was one
     hidden += [e for owner, e in planted.exports.items() if owner != name and WHO[name][:2] != ("street", WHO[owner][1])]
     hidden += [mark for path, (_, mark) in planted.cases.items() if not plant_module.sees_case(name, path)]
+    hidden += [mark for path, (_, mark) in planted.reviews.items() if not plant_module.sees_review(name, path)]
     # that there is an entry the street reads in the feed
     hidden += [word for path, words in planted.diary.items() if not plant_module.sees_diary(name, path)
                for word in words if word == words[1] or name != ("street", "street_far")[path[0] == "2"]]
@@ -341,6 +346,7 @@ def test_every_marker_in_scope_is_found(readers, planted, name):
     visible += [word for hazard, photo, mark, *whose in planted.hazards + planted.equipment if plant_module.sees_hazard(name, *whose)
                 for word in (hazard, photo, mark, mark + "d")]
     visible += [mark for path, (_, mark) in planted.cases.items() if plant_module.sees_case(name, path)]
+    visible += [mark for path, (_, mark) in planted.reviews.items() if plant_module.sees_review(name, path)]
     visible += [mark for path, (_, mark) in planted.diary.items() if plant_module.sees_diary(name, path)]
     visible += [ids["mark"] + kind for path, ids in planted.care.items() for kind in "vkpd"
                 if (sees_care if kind in "vk" else sees_plan)(name, path)]
@@ -543,6 +549,8 @@ def hidden_ids(world, op, name):
         return [ids[kind_of(op)] for path, ids in world.people.items() if not reach(name, path)]
     if kind_of(op) == "mediations":
         return [case for path, (case, _) in world.cases.items() if not plant_module.sees_case(name, path)]
+    if kind_of(op) == "grid-reviews":
+        return [review for path, (review, _) in world.reviews.items() if not plant_module.sees_review(name, path)]
     if kind_of(op) == "diary":
         return [entry for path, (entry, _) in world.diary.items() if not plant_module.sees_diary(name, path)]
     if kind_of(op) in next(iter(world.care.values())):
@@ -602,6 +610,7 @@ def state(world):
         " (select json_agg((id, state, attempts) order by id) from care.visit)::text, (select json_agg((id, state) order by id) from care.pairing)::text,"
         " (select json_agg((id, state) order by id) from care.alarm)::text, (select sum(attempts) from care.knock),"
         " (select json_agg((id, version) order by id) from care.diary)::text, (select json_agg((id, version) order by id) from care.mediation)::text,"
+        " (select json_agg((id, version) order by id) from duty.review)::text, (select count(*) from duty.suggestion),"
         " (select json_agg((id, revoked_at) order by id) from identity.client_secret)::text, (select count(*) from transfer.export), (select count(*) from ticket.comment), (select count(*) from ticket.supporter)")
 
 
