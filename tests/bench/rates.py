@@ -6,24 +6,28 @@ import time
 import stack
 from stack import harness
 
-TICKETS = 400000  # of a year, in one street: as if a city were one
-GRIDS = 480
+TICKETS = 1000000  # of a year
+STREETS = 64
+GRIDS = 480  # a street
 ROUNDS = 15
 DATABASE = "linli_rates"
 
+SPREAD = ("lateral (select 1 + i % {0} as s, (i / {0}::bigint * 7919 % {1})::integer as g,"
+          " (i / {0}::bigint * 104729 % 365)::integer as d, i / {0} * 31 % 18 as k) x").format(STREETS, GRIDS)
+PATH = "s || '/' || 1 + g % 8 || '/' || 1 + g / 8 % 6 || '/' || g || '/'"
 SHARES = f"""
-select core.enter_system(1);
+reset role;
 insert into rate.tally (street_id, path, day, category, org_id, dispatched, contacted, answered, seconds, called, reached,
 	resolved, satisfied, struck)
-select 1, '1/' || 1 + g % 8 || '/' || 1 + g / 8 % 6 || '/' || g || '/', '2026-01-01'::date + d, c.code, rate.nobody(),
+select s, {PATH}, '2026-01-01'::date + d, c.code, rate.nobody(),
 	count(*), count(*), count(*), 3000 * count(*), count(*), count(*), count(*), count(*), 0
-from generate_series(1, {TICKETS}) i, lateral (select i * 7919 % {GRIDS} as g, i * 104729 % 365 as d, i * 31 % 18 as k) x
+from generate_series(1, {TICKETS}) i, {SPREAD}
 join (select code, row_number() over (order by code) - 1 as n from ticket.category) c on c.n = x.k
-group by g, d, c.code;
+group by s, g, d, c.code;
 insert into rate.voice (street_id, ticket_id, account_id, day, path)
-select 1, gen_random_uuid(), ('00000000-0000-8000-8000-' || lpad((i % 20000)::text, 12, '0'))::uuid,
-	'2026-01-01'::date + i * 104729 % 365, '1/' || 1 + g % 8 || '/' || 1 + g / 8 % 6 || '/' || g || '/'
-from generate_series(1, {TICKETS} / 10) i, lateral (select i * 7919 % {GRIDS} as g) x"""
+select s, gen_random_uuid(), ('00000000-0000-8000-8000-' || lpad((i % 300000)::text, 12, '0'))::uuid,
+	'2026-01-01'::date + d, {PATH}
+from generate_series(1, {TICKETS}) i, {SPREAD}"""
 
 
 def measure(bench):
@@ -31,7 +35,8 @@ def measure(bench):
     cluster.make(DATABASE)
     conf = stack.settings(bench.folder / "rates", cluster, DATABASE, bench.keys)
     harness.run_linlid(conf, "migrate")
-    cluster.psql(DATABASE, "-c", "set role linli_owner; select grid.add_street(1, '999001', '甲街道', 'ZZ')", "-c", SHARES,
+    cluster.psql(DATABASE, "-c", f"set role linli_owner; select grid.add_street(i, (999000 + i)::text, '街道' || i, "
+                 f"'Z' || chr(65 + i / 26) || chr(65 + i % 26)) from generate_series(1, {STREETS}) i", "-c", SHARES,
                  "-c", "vacuum analyze rate.tally", "-c", "vacuum analyze rate.voice")
     connection = cluster.connect(DATABASE, "postgres")
     with connection.cursor() as cur:
