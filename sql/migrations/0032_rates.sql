@@ -552,7 +552,9 @@ begin
 	homes as materialized (select p.path, count(*) as n from s join people.person p on p.street_id = st
 		and p.path >= s.lo and p.path < s.hi and p.status in ('active', 'restricted') group by 1)
 	select coalesce(h.k, r.k), coalesce(h.n, 0), coalesce(r.n, 0)::bigint
-	from (select rate.key(p_by, x.path) as k, count(distinct x.account_id) as n from heard x group by 1) h
+	from (select y.k, count(distinct x.account_id) as n from heard x
+		join (select z.path, rate.key(p_by, z.path) as k from (select distinct q.path from heard q) z) y on y.path = x.path
+		group by 1) h
 	full join (select rate.key(p_by, x.path) as k, sum(x.n) as n from homes x group by 1) r on r.k = h.k;
 end
 $$;
