@@ -34,7 +34,26 @@ insert into transfer.export_kind (code, roles, filters, fields, titles, words, p
 	('tickets', '{community,street}', '{grid_id,status,from,to}',
 		'{number,kind,category,urgency,status,title,grid,on_behalf,contact_name,contact_phone_mask,address,stars,created_at,updated_at}',
 		'{编号,类型,类别,紧急程度,状态,标题,网格,代报,联系人,联系电话,地址,评分,提交时间,更新时间}',
-		'{"problem": "问题", "suggestion": "建议", "dispute": "纠纷", "consultation": "咨询", "praise": "表扬", "normal": "一般", "urgent": "紧急", "critical": "特急", "true": "是", "false": "否"}', true);
+		'{"problem": "问题", "suggestion": "建议", "dispute": "纠纷", "consultation": "咨询", "praise": "表扬", "normal": "一般", "urgent": "紧急", "critical": "特急", "true": "是", "false": "否"}', true),
+	-- 三本两表一册, of what was entered already; 居民花名册 and 重点人群 are persons, without and with a tag.
+	('diary', '{community}', '{grid_id,from,to}',
+		'{on_date,grid,topic,text,name,author_name,ticket_number}', '{日期,网格,主题,内容,涉及居民,记录人,诉求编号}',
+		'{"care": "关爱", "hazard": "隐患", "dispute": "纠纷", "service": "服务", "opinion": "民意", "other": "其他"}', true),
+	('visits', '{community}', '{grid_id}',
+		'{due_on,grid,theme,name,address,state,attempts,reported_at,reported_name,note}',
+		'{应访日期,网格,主题,姓名,地址,结果,次数,走访时间,走访人,记录}',
+		'{"planned": "待访", "done": "已访", "refused": "拒访", "not_home": "不在家", "by_phone": "电话联系", "missed": "未访", "cancelled": "取消"}', true),
+	('patrols', '{community}', '{grid_id}',
+		'{on_day,grid,name,done,total,status}', '{日期,网格,巡查,已到点数,应到点数,状态}',
+		'{"open": "待巡", "done": "已巡", "missed": "未巡"}', false),
+	('hazards', '{community}', '{grid_id,from,to}',
+		'{number,kind,grade,status,title,grid,address,org_name,due_at,overdue,created_at,closed_at}',
+		'{编号,类型,等级,状态,标题,网格,地址,整改单位,整改期限,逾期,发现时间,办结时间}',
+		'{"fire": "消防", "gas": "燃气", "electricity": "用电", "ebike": "电动车", "structure": "房屋", "falling": "高空坠物", "water": "水患", "traffic": "交通", "equipment": "设备", "other": "其他", "general": "一般", "serious": "较大", "immediate": "紧急", "found": "待确认", "confirmed": "已确认", "notice_issued": "已通知", "rectifying": "整改中", "submitted_for_recheck": "待复查", "recheck_failed": "复查未过", "escalated": "已上报", "verified": "复查通过", "closed": "已办结", "dismissed": "不成立", "true": "是", "false": "否"}', true),
+	('grids', '{community}', '{grid_id}',
+		'{name,code,kind,leads,dwellings,households,persons,open_tickets,open_hazards,visits_due}',
+		'{网格,编码,类别,网格长,房屋,户,人,未结诉求,未结隐患,待访户}',
+		'{"master": "总网格", "general": "一般网格", "micro": "微网格", "special": "专属网格"}', true);
 
 create table transfer.export (
 	street_id integer not null,
@@ -198,6 +217,11 @@ language sql stable parallel safe
 return to_char(at at time zone 'Asia/Shanghai', 'YYYY-MM-DD HH24:MI:SS');
 comment on function transfer.time_text(timestamptz) is 'A time as it stands in a table for people: of Chengdu.';
 
+create function transfer.day_of(at text) returns date
+language sql stable parallel safe
+return (at::timestamptz at time zone 'Asia/Shanghai')::date;
+comment on function transfer.day_of(text) is 'The day of Chengdu of a time in a filter.';
+
 create function transfer.tag_names(tags json) returns text
 language sql stable parallel safe
 return (select string_agg(t ->> 'name', '、') from json_array_elements(tags) t);
@@ -214,7 +238,7 @@ declare
 	hi constant text collate "C" := coalesce(core.path_end(place), (select max(r.hi) from core.scope_ranges() r));
 	last uuid := '00000000-0000-0000-0000-000000000000';
 begin
-	if e.cursor is not null and e.what <> 'tickets' then
+	if e.cursor is not null and e.what not in ('tickets', 'hazards') then
 		lo := split_part(e.cursor, ' ', 1);
 		last := split_part(e.cursor, ' ', 2)::uuid;
 	end if;
@@ -256,6 +280,49 @@ begin
 				left join ticket.category c on c.code = b.category
 				left join grid.grid g on g.street_id = street and g.id = b.grid_id
 				order by b.created_at desc, b.id desc;
+		when 'diary' then
+			return query select jsonb_build_array(d.on_date, (select g.name from grid.grid g where g.street_id = street and g.id = d.grid_id),
+					w ->> d.topic, d.text, d.name, d.author_name, d.ticket_number), d.on_date || ' ' || d.id
+				from care.diaries(null, transfer.day_of(e.filter ->> 'from'), transfer.day_of(e.filter ->> 'to'), null, null, null, null, null,
+					(e.filter ->> 'grid_id')::uuid, null, e.cursor, p_most) d
+				order by d.on_date desc, d.id desc;
+		when 'visits' then
+			return query select jsonb_build_array(v.due_on, (select g.name from grid.grid g where g.street_id = street and g.id = v.grid_id),
+					v.theme, v.name, v.address, w ->> v.state, v.attempts, transfer.time_text(v.reported_at), v.reported_name, v.note),
+					v.due_on || ' ' || v.id
+				from care.visits(null, null, null, null, null, null, null, (e.filter ->> 'grid_id')::uuid, null, null, e.cursor, p_most) v
+				order by v.due_on, v.id;
+		when 'patrols' then
+			return query select jsonb_build_array(t.on_day, (select g.name from grid.grid g where g.street_id = street and g.path = t._path),
+					t.name, t.done, t.total, w ->> t.status), t._path || ' ' || t.id
+				from field.patrol_task_view t
+				where t._street_id = street and (t._path, t.id) > (lo, last) and t._path < hi
+				order by t._path, t.id limit p_most;
+		when 'hazards' then
+			return query select jsonb_build_array(h.number, w ->> h.kind, w ->> h.grade, w ->> h.status, h.title, h.grid_name, h.address,
+					h.org_name, transfer.time_text(h.due_at), w ->> h.overdue::text, transfer.time_text(h.created_at), transfer.time_text(h.closed_at)),
+					h.created_at || ':' || h.id
+				from field.hazard_view h
+				where h._street_id = street and h._path >= lo and h._path < hi
+					and (h.created_at, h.id) < (coalesce(ticket.cursor_at(e.cursor), 'infinity'), coalesce(ticket.cursor_id(e.cursor), 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+					and h.created_at >= coalesce((e.filter ->> 'from')::timestamptz, '-infinity')
+					and h.created_at < coalesce((e.filter ->> 'to')::timestamptz, 'infinity')
+				order by h.created_at desc, h.id desc limit p_most;
+		when 'grids' then
+			return query select jsonb_build_array(g.name, g.code, w ->> g.kind,
+					(select string_agg(a.name, '、' order by a.name) from grid.assignment a where a.street_id = street and a.grid_id = g.id
+						and a.from_on <= core.today() and (a.to_on is null or a.to_on > core.today())),
+					(select count(*) from grid.dwelling x where x.street_id = street and x.path ^@ g.path),
+					(select count(*) from people.household x where x.street_id = street and x.path ^@ g.path),
+					(select count(*) from people.person x where x.street_id = street and x.path ^@ g.path and x.status = 'active'),
+					(select count(*) from ticket.ticket x where x.street_id = street and x.path ^@ g.path and x.is_open),
+					(select count(*) from field.hazard x where x.street_id = street and x.path ^@ g.path and x.is_open),
+					(select count(*) from care.visit x where x.street_id = street and x.path ^@ g.path
+						and x.state in ('planned', 'refused', 'not_home', 'by_phone'))), g.path || ' ' || g.id
+				from grid.grid g
+				where g.street_id = street and (g.path, g.id) > (lo, last) and g.path < hi
+					and (g.valid_to is null or g.valid_to > core.today())
+				order by g.path, g.id limit p_most;
 	end case;
 end
 $$;
