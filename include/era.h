@@ -1,5 +1,5 @@
 /* Event numbers are a cluster's transaction numbers; a dump restored into
- * another cluster needs a new era of them (migrations/0007_operations.sql). */
+ * another cluster needs a new era of them (migrations/0010_operations.sql). */
 #ifndef LINLI_ERA_H
 #define LINLI_ERA_H
 #include <libpq-fe.h>

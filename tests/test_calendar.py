@@ -20,7 +20,7 @@ class Model:
     """Reads the days out of the migration's text, not through the functions under test."""
 
     def __init__(self, hours):
-        text = (harness.TOP / "sql/migrations/0015_calendar.sql").read_text()
+        text = (harness.TOP / "sql/migrations/0023_calendar.sql").read_text()
         self.named = {dt.date.fromisoformat(d): off == "0"
                       for d, off in re.findall(r"^(\d{4}-\d\d-\d\d),\S+?,([01])$", text, re.M)}
         assert len(self.named) == 180

@@ -17,7 +17,7 @@ create table identity.account (
 	created_at timestamptz not null default core.now(),
 	disabled_at timestamptz
 );
-comment on table identity.account is 'class: key. A person who can sign in: by login and password where there are these, and by what identity.login (0008) holds.';
+comment on table identity.account is 'class: key. A person who can sign in: by login and password where there are these, and by what identity.login (0014) holds.';
 alter table identity.account enable row level security;
 alter table identity.account force row level security;
 create policy functions on identity.account to linli_owner using (true);

@@ -403,7 +403,7 @@ begin
 end
 $$;
 comment on function field.keep_time(uuid, text, text, uuid, timestamptz) is
-	'The clock of a rectification (0018), which warns at half and three quarters and escalates when it is due: starts and ends with the acts; returns the deadline.';
+	'The clock of a rectification (0026), which warns at half and three quarters and escalates when it is due: starts and ends with the acts; returns the deadline.';
 
 create function field.move(h field.hazard, tr core.transition, p_role text, a jsonb) returns field.hazard
 language plpgsql
