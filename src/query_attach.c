@@ -169,6 +169,7 @@ resolve_helper(struct bind *b)
 		b->from = BIND_HOOK;
 }
 
+/* A helper belongs to no operation. */
 static bool
 resolve_all(struct query *q, const struct operation *op)
 {
@@ -178,7 +179,7 @@ resolve_all(struct query *q, const struct operation *op)
 		struct statement *st = &q->statements[i];
 
 		for (size_t j = 0; j < st->bind_count; j++) {
-			if (q->helper)
+			if (!op)
 				resolve_helper(&st->binds[j]);
 			else if (!resolve(q, &st->binds[j], op))
 				ok = false;

@@ -168,7 +168,8 @@ request_seal_personal(struct request *rq)
 		if (is_kind(kind, "id_number")) {
 			/* Its format makes sure of its 18 characters; the
 			 * last may be typed either way. */
-			plain[17] = plain[17] == 'x' ? 'X' : plain[17];
+			if (plain[17] == 'x')
+				plain[17] = 'X';
 			put_id_number(rq, name, plain);
 		} else if (!is_kind(kind, "text")) {
 			body_put(rq, name, "_mask",

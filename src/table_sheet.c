@@ -194,10 +194,11 @@ cell_begin(struct xlsx *f, const char **pairs)
 	const char *ref = attribute(pairs, "r"), *t = attribute(pairs, "t");
 
 	f->column = ref ? column_of(ref) : f->column + 1;
-	f->type = !t || strcmp(t, "n") == 0 ? 'n'
-		  : strcmp(t, "s") == 0	    ? 's'
-		  : strcmp(t, "b") == 0	    ? 'b'
-					    : 't';
+	f->type = 't';
+	if (!t || strcmp(t, "n") == 0)
+		f->type = 'n';
+	else if (strcmp(t, "s") == 0 || strcmp(t, "b") == 0)
+		f->type = t[0];
 	text_clear(&f->cell);
 }
 
