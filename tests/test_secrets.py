@@ -20,7 +20,7 @@ from conftest import World
 
 PASSWORD, WRONG, DSN, PHONE = "zqcanary-password", "zqcanary-wrong", "zqcanary-dsn", "13877770047"
 OWN_PHONE, LOGIN_PHONE, WECHAT_PHONE, ID_NUMBER, OPENID = (
-    "13877770048", "13877770049", "13877770050", "11010519491231002X", "zqcanaryopenid")
+    "13877770048", "13877770049", "13877770050", "510108195706144727", "zqcanaryopenid")
 
 
 class Collector:
