@@ -244,17 +244,20 @@ begin
 				and g.path < hi and people.fits(p, b)
 			order by g.path, g.person_id limit p_most;
 	elsif b ? 'address' then
-		return query select p.id, p.path from people.dwellings_at(b ->> 'address') d (id)
-			join people.person p on p.street_id = street and p.dwelling_id = d.id
-			where (p.path, p.id) > (lo, last) and people.fits(p, b)
-			order by p.path, p.id limit p_most;
+		-- Many may live there: put in order first (offset 0 keeps it so),
+		-- then asked one after the other until the page is full.
+		return query select (x.p).id, (x.p).path from (
+				select p from people.dwellings_at(b ->> 'address') d (id)
+				join people.person p on p.street_id = street and p.dwelling_id = d.id
+				where (p.path, p.id) > (lo, last) order by p.path, p.id offset 0) x
+			where people.fits(x.p, b) limit p_most;
 	elsif b ? 'dwelling_id' then
 		return query select p.id, p.path from people.person p
 			where p.street_id = street and p.dwelling_id = (b ->> 'dwelling_id')::uuid
 				and (p.path, p.id) > (lo, last) and people.fits(p, b)
 			order by p.path, p.id limit p_most;
 	elsif b ? 'tag' then
-		return query select p.id, p.path from (
+		return query select (y.p).id, (y.p).path from (select p from (
 				select t.person_id from people.tag t where t.street_id = street and t.code = b ->> 'tag'
 					and t.cleared_at is null and t.path >= lo and t.path < hi and t.person_id is not null
 				union select m.id from people.tag t join people.person m on m.street_id = t.street_id
@@ -262,9 +265,9 @@ begin
 					and t.cleared_at is null and t.path >= lo and t.path < hi
 				union select t.person_id from people.health_tag t where t.street_id = street and t.code = b ->> 'tag'
 					and t.cleared_at is null and t.path >= lo and t.path < hi) x
-			join people.person p on p.street_id = street and p.id = x.person_id
-			where (p.path, p.id) > (lo, last) and people.fits(p, b)
-			order by p.path, p.id limit p_most;
+				join people.person p on p.street_id = street and p.id = x.person_id
+				where (p.path, p.id) > (lo, last) order by p.path, p.id offset 0) y
+			where people.fits(y.p, b) limit p_most;
 	else
 		return query select p.id, p.path from people.person p
 			where p.street_id = street and (p.path, p.id) > (lo, last) and p.path < hi and people.fits(p, b)
