@@ -227,7 +227,7 @@ def test_handshakes_have_a_deadline(site, spec, tmp_path):
 
 
 def test_no_descriptor_is_lost(secure):
-    before = descriptors(secure)
+    before = descriptors(secure)  # what a start needs for a moment counted in: far below sixty
     for i in range(60):
         if i % 3 == 0:
             status(secure)
@@ -239,7 +239,11 @@ def test_no_descriptor_is_lost(secure):
             raw_socket.close()
         else:
             Secure(secure).socket.close()
-    harness.wait_for(lambda: descriptors(secure) == before, "as many descriptors as before")
+
+    def lost():
+        return {name for name, count in descriptors(secure).items() if count > before[name]}
+
+    harness.wait_for(lambda: not lost(), "no more descriptors than before")
 
 
 # Operating ---------------------------------------------------------------
