@@ -149,14 +149,16 @@ comment on function people.accesses_of(uuid[], bigint, integer) is 'Entries of t
 create function people.dwellings_at(p_address text) returns setof uuid
 language sql stable
 as $$
-	select d.id from grid.compound c
-	join grid.building b on b.street_id = c.street_id and b.compound_id = c.id
+	-- The buildings first (offset 0 keeps it so): a compound has many dwellings.
+	select d.id from (
+		select b.street_id, b.id, substr(p_address, length(c.name || b.name) + 1) as rest
+		from grid.compound c
+		join grid.building b on b.street_id = c.street_id and b.compound_id = c.id
+		where c.street_id = core.street() and p_address ^@ c.name
+			and (p_address ^@ (c.name || b.name) or (c.name || b.name) ^@ p_address) offset 0) b
 	join grid.dwelling d on d.street_id = b.street_id and d.building_id = b.id
-	left join grid.unit u on u.street_id = d.street_id and u.id = d.unit_id
-	where c.street_id = core.street() and p_address ^@ c.name
-		and (b.name ^@ substr(p_address, length(c.name) + 1) or
-			(substr(p_address, length(c.name) + 1) ^@ b.name
-			and (coalesce(u.name, '') || d.number) ^@ substr(p_address, length(c.name || b.name) + 1)))
+	left join grid.unit u on b.rest <> '' and u.street_id = d.street_id and u.id = d.unit_id
+	where b.rest = '' or (coalesce(u.name, '') || d.number) ^@ b.rest
 $$;
 comment on function people.dwellings_at(text) is 'Dwellings whose address begins so: compound, building, unit, number.';
 
@@ -257,17 +259,19 @@ begin
 				and (p.path, p.id) > (lo, last) and people.fits(p, b)
 			order by p.path, p.id limit p_most;
 	elsif b ? 'tag' then
-		return query select (y.p).id, (y.p).path from (select p from (
-				select t.person_id from people.tag t where t.street_id = street and t.code = b ->> 'tag'
+		-- Put in order by what the tags say of path and person; then each is
+		-- looked at, until the page is full.
+		return query select p.id, p.path from (select x.path, x.person_id from (
+				select t.path, t.person_id from people.tag t where t.street_id = street and t.code = b ->> 'tag'
 					and t.cleared_at is null and t.path >= lo and t.path < hi and t.person_id is not null
-				union select m.id from people.tag t join people.person m on m.street_id = t.street_id
+				union select m.path, m.id from people.tag t join people.person m on m.street_id = t.street_id
 					and m.household_id = t.household_id where t.street_id = street and t.code = b ->> 'tag'
 					and t.cleared_at is null and t.path >= lo and t.path < hi
-				union select t.person_id from people.health_tag t where t.street_id = street and t.code = b ->> 'tag'
+				union select t.path, t.person_id from people.health_tag t where t.street_id = street and t.code = b ->> 'tag'
 					and t.cleared_at is null and t.path >= lo and t.path < hi) x
-				join people.person p on p.street_id = street and p.id = x.person_id
-				where (p.path, p.id) > (lo, last) order by p.path, p.id offset 0) y
-			where people.fits(y.p, b) limit p_most;
+				where (x.path, x.person_id) > (lo, last) order by x.path, x.person_id offset 0) x
+			cross join lateral (select y.* from people.person y where y.street_id = street and y.id = x.person_id offset 0) p
+			where people.fits(p, b) order by x.path, x.person_id limit p_most;
 	else
 		return query select p.id, p.path from people.person p
 			where p.street_id = street and (p.path, p.id) > (lo, last) and p.path < hi and people.fits(p, b)
