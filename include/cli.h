@@ -5,6 +5,7 @@
 #define LINLI_CLI_H
 #include <libpq-fe.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 int cmd_serve(int argc, char **argv);
 int cmd_migrate(int argc, char **argv);
@@ -18,6 +19,27 @@ int cmd_calendar(int argc, char **argv);
 int cmd_audit(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
+/* A subcommand that is a table of statements ("linlid user add …"). Fields are
+ * its options by getopt's val, the empty string for one that takes no value. */
+enum { CLI_FIELDS = 16, CLI_PARAMS = 8 };
+struct option;
+struct cli_table {
+	const char *name;
+	const struct option *options; /* vals from 0, below CLI_FIELDS */
+	int role, street; /* the fields that must be a role and a street's number */
+	const char *legend; /* what stands below the usage of its rows */
+	const struct cli_row {
+		const char *name, *usage, *sql;
+		int params[CLI_PARAMS]; /* the fields of $1…; no others may be there */
+		int count, required; /* of params; the first are required */
+	} *rows;
+	size_t count;
+	/* The last word on the fields; false, with the reason said: exit 1. */
+	bool (*ready)(const char *fields[CLI_FIELDS]);
+};
+/* Prints what the statement returns: a line a row with tabs between, nothing
+ * for a row whose first column is empty. */
+int cli_table_run(const struct cli_table *table, int argc, char **argv);
 /* One statement as linli_owner. NULL on failure, said on stderr. */
 PGresult *cli_query(const char *sql, int count, const char *const *params);
 /* A whole number from min to max. */

@@ -5,15 +5,13 @@
  */
 #include <getopt.h>
 #include <stdio.h>
-#include <string.h>
 #include <strings.h>
 
 #include "cli.h"
 #include "config.h"
-#include "contract.h"
 
 enum { ISSUER, AUDIENCE, KEYS, LABEL, ACR, CLAIM, VALUE, ROLE, STREET, PATH,
-       ORG, FIELDS };
+       ORG };
 
 static const struct option options[] = {
 	{ "issuer", required_argument, NULL, ISSUER },
@@ -32,11 +30,7 @@ static const struct option options[] = {
 
 #define MAPPING { ISSUER, CLAIM, VALUE, ROLE, STREET, PATH, ORG }
 
-static const struct command {
-	const char *name, *usage, *sql;
-	int params[7]; /* fields in the order of $1…; the rest must be absent */
-	int count, required;
-} commands[] = {
+static const struct cli_row rows[] = {
 	{ "add", "--issuer URL --audience A --keys URL --label L [--acr V]",
 	  "select identity.put_issuer($1, $2, $3, $4, $5)",
 	  { ISSUER, AUDIENCE, KEYS, LABEL, ACR }, 5, 4 },
@@ -52,100 +46,38 @@ static const struct command {
 	{ "remove", "--issuer URL", "select identity.end_issuer($1)",
 	  { ISSUER }, 1, 1 },
 };
-#define COUNT (sizeof(commands) / sizeof(*commands))
-
-static int
-usage(void)
-{
-	for (size_t i = 0; i < COUNT; i++)
-		fprintf(stderr, "%s linlid issuer %s %s\n",
-			i ? "      " : "usage:", commands[i].name,
-			commands[i].usage);
-	fputs("  keys: where its JWKS is, https://…\n"
-	      "  V of add: the acr of its tokens that means a second factor; "
-	      "without it amr tells\n"
-	      "  R: community, street, department or merchant (those with "
-	      "--org)\n"
-	      "  P: grid path such as 1/9/ (without it the whole street)\n"
-	      "  remove: its people sign in no more, and what it gave ends\n",
-	      stderr);
-	return 2;
-}
 
 static bool
-parse(int argc, char **argv, const char *fields[FIELDS])
+ready(const char *fields[CLI_FIELDS])
 {
-	long street;
-	int c;
-
-	optind = 1;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c < 0 || c >= FIELDS)
-			return false;
-		fields[c] = optarg;
-	}
-	return optind == argc && (!fields[ROLE] || role_bit(fields[ROLE])) &&
-	       (!fields[STREET] ||
-		cli_number(fields[STREET], 1, 65535, &street));
-}
-
-/* Exactly what the command takes, and all it needs. */
-static bool
-fits(const struct command *cmd, const char *const fields[FIELDS])
-{
-	bool takes[FIELDS] = { false };
-
-	for (int i = 0; i < cmd->count; i++) {
-		takes[cmd->params[i]] = true;
-		if (i < cmd->required && !fields[cmd->params[i]])
-			return false;
-	}
-	for (int i = 0; i < FIELDS; i++)
-		if (fields[i] && !takes[i])
-			return false;
-	return true;
-}
-
-static int
-run(const struct command *cmd, const char *const fields[FIELDS])
-{
-	const char *params[FIELDS], *text;
-	PGresult *res;
-
-	for (int i = 0; i < cmd->count; i++)
-		params[i] = fields[cmd->params[i]];
-	res = cli_query(cmd->sql, cmd->count, params);
-	if (!res)
-		return 1;
-	for (int i = 0; i < PQntuples(res); i++) {
-		for (int j = 0; j < PQnfields(res); j++) {
-			text = PQgetvalue(res, i, j);
-			printf("%s%s", j && *text ? "\t" : "", text);
-		}
-		if (*PQgetvalue(res, i, 0))
-			putchar('\n');
-	}
-	PQclear(res);
-	return 0;
-}
-
-int
-cmd_issuer(int argc, char **argv)
-{
-	const char *fields[FIELDS] = { NULL };
-	const struct command *cmd = NULL;
-
-	for (size_t i = 0; argc > 1 && i < COUNT; i++)
-		if (strcmp(argv[1], commands[i].name) == 0)
-			cmd = &commands[i];
-	if (!cmd || !parse(argc - 1, argv + 1, fields) || !fits(cmd, fields))
-		return usage();
 	if (fields[KEYS] && !config.issuer_private &&
 	    strncasecmp(fields[KEYS], "https://", 8) != 0) {
 		fputs("linlid issuer: keys come by https:// (or with the "
 		      "setting issuer_private = 1)\n", stderr);
-		return 1;
+		return false;
 	}
-	return run(cmd, fields);
+	return true;
+}
+
+static const struct cli_table table = {
+	.name = "issuer",
+	.options = options,
+	.role = ROLE,
+	.street = STREET,
+	.legend = "  keys: where its JWKS is, https://…\n"
+		  "  V of add: the acr of its tokens that means a second factor; "
+		  "without it amr tells\n"
+		  "  R: community, street, department or merchant (those with "
+		  "--org)\n"
+		  "  P: grid path such as 1/9/ (without it the whole street)\n"
+		  "  remove: its people sign in no more, and what it gave ends\n",
+	.rows = rows,
+	.count = sizeof(rows) / sizeof(*rows),
+	.ready = ready,
+};
+
+int
+cmd_issuer(int argc, char **argv)
+{
+	return cli_table_run(&table, argc, argv);
 }

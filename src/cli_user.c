@@ -5,21 +5,24 @@
 #include <getopt.h>
 #include <sodium.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
-#include "contract.h"
 #include "password.h"
 
-enum { LOGIN, NAME, HASH, ROLE, STREET, PATH, FIELDS };
+enum { LOGIN, NAME, HASH, ROLE, STREET, PATH };
 
-static const struct command {
-	const char *name, *usage;
-	const char *sql;
-	int params[4]; /* fields in the order of $1…; the rest must be absent */
-	int count, required;
-} commands[] = {
+static const struct option options[] = {
+	{"login", required_argument, NULL, LOGIN},
+	{"name", required_argument, NULL, NAME},
+	{"password-stdin", no_argument, NULL, HASH},
+	{"role", required_argument, NULL, ROLE},
+	{"street", required_argument, NULL, STREET},
+	{"path", required_argument, NULL, PATH},
+	{0},
+};
+
+static const struct cli_row rows[] = {
 	{"add", "--login L --name N [--password-stdin]",
 	 "select identity.add_account($1, $2, $3)", {LOGIN, NAME, HASH}, 3, 2},
 	{"password", "--login L --password-stdin",
@@ -35,25 +38,6 @@ static const struct command {
 	 {LOGIN}, 1, 1},
 	{"enable", "--login L", "select identity.enable($1)", {LOGIN}, 1, 1},
 };
-#define COUNT (sizeof(commands) / sizeof(*commands))
-
-static int
-usage(void)
-{
-	for (size_t i = 0; i < COUNT; i++)
-		fprintf(stderr, "%s linlid user %s %s\n",
-			i ? "      " : "usage:", commands[i].name,
-			commands[i].usage);
-	fprintf(stderr,
-		"  R: resident, grid_lead, community or street\n"
-		"  L: the name they sign in by, or the id of an account "
-		"without one\n"
-		"  no-totp: for who lost phone and recovery codes\n"
-		"  P: grid path such as 1/9/ (without it the whole street)\n"
-		"  --password-stdin: one line of %d to %d bytes\n",
-		PASSWORD_MIN, PASSWORD_MAX);
-	return 2;
-}
 
 /* argon2id of the password on standard input; NULL with a reason said. */
 static const char *
@@ -81,81 +65,30 @@ read_password(void)
 }
 
 static bool
-parse(int argc, char **argv, const char *fields[FIELDS], bool *password)
+ready(const char *fields[CLI_FIELDS])
 {
-	static const struct option options[] = {
-		{"login", required_argument, NULL, LOGIN},
-		{"name", required_argument, NULL, NAME},
-		{"password-stdin", no_argument, NULL, HASH},
-		{"role", required_argument, NULL, ROLE},
-		{"street", required_argument, NULL, STREET},
-		{"path", required_argument, NULL, PATH},
-		{0},
-	};
-	long street;
-	int c;
-
-	optind = 1;
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c < 0 || c >= FIELDS)
-			return false;
-		if (c == HASH)
-			*password = true;
-		fields[c] = c == HASH ? "" : optarg;
-	}
-	return optind == argc && (!fields[ROLE] || role_bit(fields[ROLE])) &&
-	       (!fields[STREET] ||
-		cli_number(fields[STREET], 1, 65535, &street));
+	return !fields[HASH] || (fields[HASH] = read_password());
 }
 
-/* Exactly what the command takes, and all it needs. */
-static bool
-fits(const struct command *cmd, const char *const fields[FIELDS])
-{
-	bool takes[FIELDS] = {false};
-
-	for (int i = 0; i < cmd->count; i++) {
-		takes[cmd->params[i]] = true;
-		if (i < cmd->required && !fields[cmd->params[i]])
-			return false;
-	}
-	for (int i = 0; i < FIELDS; i++)
-		if (fields[i] && !takes[i])
-			return false;
-	return true;
-}
-
-static int
-run(const struct command *cmd, const char *const fields[FIELDS])
-{
-	const char *params[4];
-	PGresult *res;
-
-	for (int i = 0; i < cmd->count; i++)
-		params[i] = fields[cmd->params[i]];
-	res = cli_query(cmd->sql, cmd->count, params);
-	if (!res)
-		return 1;
-	if (*PQgetvalue(res, 0, 0))
-		puts(PQgetvalue(res, 0, 0));
-	PQclear(res);
-	return 0;
-}
+static const struct cli_table table = {
+	.name = "user",
+	.options = options,
+	.role = ROLE,
+	.street = STREET,
+	.legend = "  R: resident, grid_lead, community or street\n"
+		  "  L: the name they sign in by, or the id of an account "
+		  "without one\n"
+		  "  no-totp: for who lost phone and recovery codes\n"
+		  "  P: grid path such as 1/9/ (without it the whole street)\n"
+		  "  --password-stdin: one line of 8 to 256 bytes\n",
+	.rows = rows,
+	.count = sizeof(rows) / sizeof(*rows),
+	.ready = ready,
+};
+_Static_assert(PASSWORD_MIN == 8 && PASSWORD_MAX == 256, "the legend says so");
 
 int
 cmd_user(int argc, char **argv)
 {
-	const char *fields[FIELDS] = {NULL};
-	const struct command *cmd = NULL;
-	bool password = false;
-
-	for (size_t i = 0; argc > 1 && i < COUNT; i++)
-		if (strcmp(argv[1], commands[i].name) == 0)
-			cmd = &commands[i];
-	if (!cmd || !parse(argc - 1, argv + 1, fields, &password) ||
-	    !fits(cmd, fields))
-		return usage();
-	if (password && !(fields[HASH] = read_password()))
-		return 1;
-	return run(cmd, fields);
+	return cli_table_run(&table, argc, argv);
 }
