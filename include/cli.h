@@ -26,11 +26,11 @@ struct option;
 struct cli_table {
 	const char *name;
 	const struct option *options; /* vals from 0, below CLI_FIELDS */
-	int role, street; /* the fields that must be a role and a street's number */
+	int role, street; /* fields: must be a role, a street's number */
 	const char *legend; /* what stands below the usage of its rows */
 	const struct cli_row {
 		const char *name, *usage, *sql;
-		int params[CLI_PARAMS]; /* the fields of $1…; no others may be there */
+		int params[CLI_PARAMS]; /* the fields of $1…, and no others */
 		int count, required; /* of params; the first are required */
 	} *rows;
 	size_t count;

@@ -65,12 +65,13 @@ static const struct cli_table table = {
 	.role = ROLE,
 	.street = STREET,
 	.legend = "  keys: where its JWKS is, https://…\n"
-		  "  V of add: the acr of its tokens that means a second factor; "
-		  "without it amr tells\n"
-		  "  R: community, street, department or merchant (those with "
-		  "--org)\n"
+		  "  V of add: the acr of its tokens that means a second "
+		  "factor; without it amr tells\n"
+		  "  R: community, street, department or merchant (those "
+		  "with --org)\n"
 		  "  P: grid path such as 1/9/ (without it the whole street)\n"
-		  "  remove: its people sign in no more, and what it gave ends\n",
+		  "  remove: its people sign in no more, and what it gave "
+		  "ends\n",
 	.rows = rows,
 	.count = sizeof(rows) / sizeof(*rows),
 	.ready = ready,

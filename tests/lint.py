@@ -201,11 +201,13 @@ def top_level():
 
 def only_bound_sql():
     """No statement text is built from values; migrate.c runs embedded files, and
-    core.era_begin() and ticket.gather_offers() write a constant into a function."""
+    core.era_begin() and ticket.gather_offers() write a constant into a function;
+    people.rename() and its way back name the columns of a table of the schema's own."""
+    known = re.compile(r"create or replace function (core.era|ticket.(plain_)?offers)\(\) returns|update %s x set %I = ")
     faults = [f"{at}: {line.strip()}" for at, line in lines("src/*.c", "src/domain/*.c")
               if re.search(r"PQexec\(|PQsendQuery\(", line) and "migrate.c" not in at]
     return faults + [f"{at}: {line.strip()}" for at, line in lines("sql/migrations/*.sql", "sql/queries/*.sql")
-                     if re.match(r"\s*(return query )?execute\b", line, re.I) and not re.search(r"create or replace function (core.era|ticket.(plain_)?offers)\(\) returns", line)]
+                     if re.match(r"\s*(return query )?execute\b", line, re.I) and not known.search(line)]
 
 
 def documented_tests():

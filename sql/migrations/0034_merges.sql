@@ -40,6 +40,36 @@ alter table people.merge_row enable row level security;
 alter table people.merge_row force row level security;
 create policy functions on people.merge_row using (street_id = core.street() and core.role() = 'system');
 
+create table people.naming (
+	part text primary key,
+	relation text not null,
+	name text not null,
+	unless text not null default 'false'
+);
+comment on table people.naming is
+	'class: reference. Columns that name a person, as people.merge_row tells them: in a merge they name the survivor ($3 for $2 in street $1 of row x), unless that stands there already. Not household.head_id, which may also become nobody.';
+insert into people.naming (part, relation, name) values
+	('residence.person_id', 'people.residence', 'person_id'),
+	('ownership.person_id', 'people.ownership', 'person_id'),
+	('guardianship.person_id', 'people.guardianship', 'person_id'),
+	('guardianship.guardian_id', 'people.guardianship', 'guardian_id'),
+	('tag.person_id', 'people.tag', 'person_id'),
+	('health_tag.person_id', 'people.health_tag', 'person_id'),
+	('consent.person_id', 'people.consent', 'person_id'),
+	('consent.given_by', 'people.consent', 'given_by'),
+	('approval.person_id', 'people.approval', 'person_id'),
+	('data_request.person_id', 'people.data_request', 'person_id'),
+	('visit.person_id', 'care.visit', 'person_id'),
+	('diary.person_id', 'care.diary', 'person_id');
+insert into people.naming (part, relation, name, unless) values
+	('alarm.person_id', 'care.alarm', 'person_id',
+		'exists (select from care.alarm y where y.street_id = $1 and y.person_id = $3 and y.seen_at = x.seen_at)'),
+	-- Who is in a case as both stays in it as both.
+	('party.person_id', 'care.party', 'person_id',
+		'exists (select from care.party y where y.street_id = $1 and y.mediation_id = x.mediation_id and y.person_id = $3)'),
+	('pairing.helper_id', 'care.pairing', 'helper_id', 'x.recipient_id = $3'),
+	('pairing.recipient_id', 'care.pairing', 'recipient_id', 'x.helper_id = $3');
+
 create table people.not_same (
 	street_id integer not null,
 	a_id uuid not null,
@@ -194,6 +224,34 @@ $$;
 comment on function people.merge_persons(uuid, uuid, uuid, text[], text) is
 	'One record stands for both from now on, with these fields of the one that goes, and those that only it had. LN404 not_found, LN410 person_merged, LN422 person_not_found, LN409 both_have_accounts, id_numbers_differ, guardian_of_each_other, paired_alike, ownership_overlaps, LN403 approval_required.';
 
+create function people.rename(p_merge uuid, p_part text, p_from uuid, p_into uuid) returns void
+language plpgsql
+as $$
+declare
+	n constant people.naming := (select x from people.naming x where x.part = p_part);
+begin
+	execute format('with moved as (update %s x set %I = $3 where x.street_id = $1 and x.%2$I = $2 and not (%s) returning x.id)
+		insert into people.merge_row select $1, $4, $5, g.id, ''{}'' from moved g', n.relation, n.name, n.unless)
+	using core.street(), p_from, p_into, p_merge, p_part;
+end
+$$;
+comment on function people.rename(uuid, text, uuid, uuid) is
+	'Rows that name one person in this column name the other, and the journal says which.';
+
+create function people.rename_back(p_merge uuid, p_part text, p_from uuid, p_into uuid) returns void
+language plpgsql
+as $$
+declare
+	n constant people.naming := (select x from people.naming x where x.part = p_part);
+begin
+	execute format('update %s x set %I = $2 from people.merge_row j where j.street_id = $1 and j.merge_id = $4
+		and j.part = $5 and x.street_id = $1 and x.id = j.row_id and x.%2$I = $3', n.relation, n.name)
+	using core.street(), p_from, p_into, p_merge, p_part;
+end
+$$;
+comment on function people.rename_back(uuid, text, uuid, uuid) is
+	'Those of the journal that still name the survivor name the other again.';
+
 create function people.join_rows(p_merge uuid, p_from uuid, p_into uuid, p_theirs boolean) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp set linli.role = 'system'
 as $$
@@ -213,9 +271,7 @@ begin
 		perform core.fail(409, 'paired_alike');
 	end if;
 	-- Before the tags, which care follows.
-	with moved as (update care.alarm x set person_id = p_into where x.street_id = st and x.person_id = p_from and not exists (
-		select from care.alarm y where y.street_id = st and y.person_id = p_into and y.seen_at = x.seen_at) returning x.id)
-	insert into people.merge_row select st, p_merge, 'alarm.person_id', g.id, '{}' from moved g;
+	perform people.rename(p_merge, 'alarm.person_id', p_from, p_into);
 	with gone as (delete from care.watch x where x.street_id = st and x.person_id = p_from returning x.*)
 	insert into people.merge_row select st, p_merge, 'watch', g.person_id, to_jsonb(g) from gone g;
 	-- What both have is set aside.
@@ -241,44 +297,11 @@ begin
 			and y.recipient is not distinct from x.recipient and y.withdrawn_at is null) returning x.*)
 	insert into people.merge_row select st, p_merge, 'consent', g.id, to_jsonb(g) from gone g;
 	-- The rest names the survivor.
-	with moved as (update people.residence x set person_id = p_into where x.street_id = st and x.person_id = p_from returning x.id)
-	insert into people.merge_row select st, p_merge, 'residence.person_id', g.id, '{}' from moved g;
-	with moved as (update people.ownership x set person_id = p_into where x.street_id = st and x.person_id = p_from returning x.id)
-	insert into people.merge_row select st, p_merge, 'ownership.person_id', g.id, '{}' from moved g;
-	with moved as (update people.guardianship x set person_id = p_into where x.street_id = st and x.person_id = p_from returning x.id)
-	insert into people.merge_row select st, p_merge, 'guardianship.person_id', g.id, '{}' from moved g;
-	with moved as (update people.guardianship x set guardian_id = p_into where x.street_id = st and x.guardian_id = p_from returning x.id)
-	insert into people.merge_row select st, p_merge, 'guardianship.guardian_id', g.id, '{}' from moved g;
-	with moved as (update people.tag x set person_id = p_into where x.street_id = st and x.person_id = p_from returning x.id)
-	insert into people.merge_row select st, p_merge, 'tag.person_id', g.id, '{}' from moved g;
-	with moved as (update people.health_tag x set person_id = p_into where x.street_id = st and x.person_id = p_from returning x.id)
-	insert into people.merge_row select st, p_merge, 'health_tag.person_id', g.id, '{}' from moved g;
-	with moved as (update people.consent x set person_id = p_into where x.street_id = st and x.person_id = p_from returning x.id)
-	insert into people.merge_row select st, p_merge, 'consent.person_id', g.id, '{}' from moved g;
-	with moved as (update people.consent x set given_by = p_into where x.street_id = st and x.given_by = p_from returning x.id)
-	insert into people.merge_row select st, p_merge, 'consent.given_by', g.id, '{}' from moved g;
-	with moved as (update people.approval x set person_id = p_into where x.street_id = st and x.person_id = p_from returning x.id)
-	insert into people.merge_row select st, p_merge, 'approval.person_id', g.id, '{}' from moved g;
-	with moved as (update people.data_request x set person_id = p_into where x.street_id = st and x.person_id = p_from returning x.id)
-	insert into people.merge_row select st, p_merge, 'data_request.person_id', g.id, '{}' from moved g;
+	perform people.rename(p_merge, n.part, p_from, p_into) from people.naming n where n.part <> 'alarm.person_id' order by n.part;
 	with moved as (update people.household x set head_id = case when p_theirs or x.id = (select p.household_id from people.person p
 			where p.street_id = st and p.id = p_into) then p_into end
 		where x.street_id = st and x.head_id = p_from returning x.id)
 	insert into people.merge_row select st, p_merge, 'household.head_id', g.id, '{}' from moved g;
-	with moved as (update care.visit x set person_id = p_into where x.street_id = st and x.person_id = p_from returning x.id)
-	insert into people.merge_row select st, p_merge, 'visit.person_id', g.id, '{}' from moved g;
-	with moved as (update care.diary x set person_id = p_into where x.street_id = st and x.person_id = p_from returning x.id)
-	insert into people.merge_row select st, p_merge, 'diary.person_id', g.id, '{}' from moved g;
-	-- Who is in a case as both stays in it as both.
-	with moved as (update care.party x set person_id = p_into where x.street_id = st and x.person_id = p_from and not exists (
-		select from care.party y where y.street_id = st and y.mediation_id = x.mediation_id and y.person_id = p_into) returning x.id)
-	insert into people.merge_row select st, p_merge, 'party.person_id', g.id, '{}' from moved g;
-	with moved as (update care.pairing x set helper_id = p_into where x.street_id = st and x.helper_id = p_from
-		and x.recipient_id <> p_into returning x.id)
-	insert into people.merge_row select st, p_merge, 'pairing.helper_id', g.id, '{}' from moved g;
-	with moved as (update care.pairing x set recipient_id = p_into where x.street_id = st and x.recipient_id = p_from
-		and x.helper_id <> p_into returning x.id)
-	insert into people.merge_row select st, p_merge, 'pairing.recipient_id', g.id, '{}' from moved g;
 	-- Who was seen as either was seen.
 	update care.watch x set seen_at = w.seen_at, due_at = w.seen_at + make_interval(days => x.days), alarm_id = coalesce(x.alarm_id, w.alarm_id)
 	from people.merge_row j, jsonb_populate_record(null::care.watch, j.before) w
@@ -420,40 +443,9 @@ declare
 	st constant integer := core.street();
 	told jsonb;
 begin
-	update people.residence x set person_id = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge
-		and j.part = 'residence.person_id' and x.street_id = st and x.id = j.row_id and x.person_id = p_into;
-	update people.ownership x set person_id = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge
-		and j.part = 'ownership.person_id' and x.street_id = st and x.id = j.row_id and x.person_id = p_into;
-	update people.guardianship x set person_id = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge
-		and j.part = 'guardianship.person_id' and x.street_id = st and x.id = j.row_id and x.person_id = p_into;
-	update people.guardianship x set guardian_id = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge
-		and j.part = 'guardianship.guardian_id' and x.street_id = st and x.id = j.row_id and x.guardian_id = p_into;
-	update people.tag x set person_id = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge
-		and j.part = 'tag.person_id' and x.street_id = st and x.id = j.row_id and x.person_id = p_into;
-	update people.health_tag x set person_id = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge
-		and j.part = 'health_tag.person_id' and x.street_id = st and x.id = j.row_id and x.person_id = p_into;
-	update people.consent x set person_id = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge
-		and j.part = 'consent.person_id' and x.street_id = st and x.id = j.row_id and x.person_id = p_into;
-	update people.consent x set given_by = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge
-		and j.part = 'consent.given_by' and x.street_id = st and x.id = j.row_id and x.given_by = p_into;
-	update people.approval x set person_id = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge
-		and j.part = 'approval.person_id' and x.street_id = st and x.id = j.row_id and x.person_id = p_into;
-	update people.data_request x set person_id = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge
-		and j.part = 'data_request.person_id' and x.street_id = st and x.id = j.row_id and x.person_id = p_into;
+	perform people.rename_back(p_merge, n.part, p_from, p_into) from people.naming n order by n.part;
 	update people.household x set head_id = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge
 		and j.part = 'household.head_id' and x.street_id = st and x.id = j.row_id and coalesce(x.head_id, p_into) = p_into;
-	update care.visit x set person_id = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge
-		and j.part = 'visit.person_id' and x.street_id = st and x.id = j.row_id and x.person_id = p_into;
-	update care.diary x set person_id = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge
-		and j.part = 'diary.person_id' and x.street_id = st and x.id = j.row_id and x.person_id = p_into;
-	update care.party x set person_id = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge
-		and j.part = 'party.person_id' and x.street_id = st and x.id = j.row_id and x.person_id = p_into;
-	update care.alarm x set person_id = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge
-		and j.part = 'alarm.person_id' and x.street_id = st and x.id = j.row_id and x.person_id = p_into;
-	update care.pairing x set helper_id = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge
-		and j.part = 'pairing.helper_id' and x.street_id = st and x.id = j.row_id and x.helper_id = p_into;
-	update care.pairing x set recipient_id = p_from from people.merge_row j where j.street_id = st and j.merge_id = p_merge
-		and j.part = 'pairing.recipient_id' and x.street_id = st and x.id = j.row_id and x.recipient_id = p_into;
 	-- What was set aside, unless something came in its place.
 	insert into people.residence select r.* from people.merge_row j, jsonb_populate_record(null::people.residence, j.before) r
 		where j.street_id = st and j.merge_id = p_merge and j.part = 'residence' on conflict do nothing;
