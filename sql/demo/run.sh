@@ -120,6 +120,8 @@ write_tokens() {
 			community2 community
 			street street
 			street_far street
+			department department
+			merchant merchant
 		END
 	} >var/demo.env.new
 	mv var/demo.env.new var/demo.env
