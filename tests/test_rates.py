@@ -1,7 +1,9 @@
 """三率: call-backs, appeals, the tally against a model of its own, the board."""
 
 import collections
+import datetime
 import random
+import uuid
 
 import pytest
 
@@ -13,7 +15,7 @@ from story import A, B, C, MASTER, GENERAL, ROOT, do, jump
 
 ALWAYS = {"from_on": "2020-01-01", "to_on": "2090-01-01"}
 COUNTS = ("dispatched", "contacted", "called", "reached", "resolved", "satisfied", "excluded")
-TALLY = ("select json_agg(t order by path, day, category, org_id)::text from rate.tally t",
+TALLY = ("select json_agg(t order by grain, from_on, path, category, org_id)::text from rate.tally t",
          "select json_agg(t order by ticket_id, day, path, org_id, called)::text from rate.share t",
          "select json_agg(t order by ticket_id, account_id, day, path)::text from rate.voice t")
 
@@ -268,6 +270,55 @@ def test_random_against_a_model_and_from_scratch(world, seed):
     world.sql("select core.enter_system(1), rate.forget()")
     settle(world)
     assert [world.sql(q) for q in TALLY] == grown and grown[0][0][0]
+
+
+def test_any_period_by_anything(world):
+    """What is put together from months and days is what it is line by line."""
+    dice = random.Random(14)
+    paths = ["1/", "1/1/", "1/1/1/", "1/1/1/1/", "1/1/1/2/", "1/1/2/1/", "1/2/1/1/"]
+    start = datetime.date(2024, 11, 20)
+    day = lambda most: start + datetime.timedelta(days=dice.randrange(most))
+    org = world.sql("insert into identity.org (street_id, id, kind, name) values (1, gen_random_uuid(), 'department', '排水所')"
+                    " returning id::text")[0][0]
+    nobody = world.sql("select rate.nobody()::text")[0][0]
+    shares = [(str(uuid.UUID(int=n)), day(500), dice.choice(paths), dice.choice(["noise", "pets", "other"]), dice.choice([nobody, org]),
+               dice.randrange(2), dice.randrange(2)) for n in range(400)]
+    voices = [(str(uuid.UUID(int=n)), str(uuid.UUID(int=dice.randrange(40))), day(500), dice.choice(paths)) for n in range(300)]
+    for ticket, on, path, category, who, contacted, called in shares:
+        world.sql("insert into rate.share (street_id, ticket_id, day, path, category, org_id, part, dispatched, contacted, called)"
+                  " values (1, %s, %s, %s, %s, %s, 'dispatch', 1, %s, %s)", ticket, on, path, category, who, contacted, called)
+    for voice in voices:
+        world.sql("insert into rate.voice (street_id, ticket_id, account_id, day, path) values (1, %s, %s, %s, %s)", *voice)
+    world.sql("select core.enter_system(1), rate.move('{}', array(select x from rate.lines(array(select ticket_id from rate.share)) x))")
+    assert len({x[2] for x in world.sql("select 1, 1, grain from rate.tally")}) == 9
+    readers = [(world.street, "1/", None), (world.community, "1/1/", None), (world.lead, "1/1/1/1/", None), (world.lead_general, "1/1/1/", None),
+               (world.street, "1/1/1/", GENERAL), (world.street, "1/2/1/1/", story.D)]
+    steps = {"street": 1, "community": 2, "grid": 3, "micro": 4}
+    for n in range(60):
+        reader, own, under = dice.choice(readers)
+        by = dice.choice([*steps, "category", "department", "month"])
+        since = day(500)
+        until = dice.choice([since, day(500), since + datetime.timedelta(days=1), since.replace(day=1), day(500).replace(day=1)])
+        head = lambda path: "/".join(path.split("/")[:min(steps[by], path.count("/"))]) + "/"
+        key = lambda on, path, category, who: (head(path) if by in steps else category if by == "category" else who
+                                               if by == "department" else on.strftime("%Y-%m"))
+        lines, speak = collections.defaultdict(collections.Counter), collections.defaultdict(set)
+        for _, on, path, category, who, contacted, called in shares:
+            if path.startswith(own) and since <= on < until:
+                if (who == nobody) == (by != "department"):
+                    lines[key(on, path, category, who)].update(dispatched=1, contacted=contacted, called=called)
+                if who == nobody:
+                    lines[None].update(dispatched=1, contacted=contacted, called=called)
+        for _, account, on, path in voices:
+            if path.startswith(own) and since <= on < until:
+                speak[None].add(account)
+                if by in steps:
+                    speak[head(path)].add(account)
+        got = rates(world, reader, by=by, from_on=since, to_on=until, **({"under": under} if under else {}))
+        say = lambda f: (f["dispatched"], f["contacted"], f["called"], f["participants"])
+        want = lambda k: (*(lines[k][c] for c in ("dispatched", "contacted", "called")), len(speak[k]) if k is None or by in steps else None)
+        assert {i["key"]: say(i["figures"]) for i in got["items"]} == {k: want(k) for k in {*lines, *speak} - {None}}, (n, by, own, since, until)
+        assert say(got["total"]) == want(None), (n, by, own, since, until)
 
 
 def test_a_killed_step_leaves_nothing_and_small_steps_come_to_the_same(world):

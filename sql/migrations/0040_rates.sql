@@ -204,9 +204,10 @@ comment on table rate.share is
 
 create table rate.tally (
 	street_id integer not null,
+	grain smallint not null check (grain in (0, 1, 2, 3, 4, 11, 12, 13, 14)),
+	from_on date not null,
 	path text collate "C" not null,
-	day date not null,
-	category text not null,
+	category text not null check ((category = '') = (grain between 1 and 4)),
 	org_id uuid not null,
 	dispatched bigint not null,
 	contacted bigint not null,
@@ -217,10 +218,10 @@ create table rate.tally (
 	resolved bigint not null,
 	satisfied bigint not null,
 	struck bigint not null,
-	primary key (street_id, path, day, category, org_id)
+	primary key (street_id, grain, from_on, path, category, org_id)
 );
 comment on table rate.tally is
-	'class: street. The sum of rate.share by day, grid as it was then, category and department. contacted: in time; answered and seconds: contacted at all, and after how long in sum; struck: out by an upheld appeal.';
+	'class: street. The sum of rate.share by grid as it was then, department and, of grain 0, day and category; 1 to 4, the month below the first steps of the path (4: all of it); 11 to 14, the same by category. contacted: in time; answered and seconds: contacted at all, and after how long in sum; struck: out by an upheld appeal.';
 
 create table rate.voice (
 	street_id integer not null,
@@ -397,25 +398,61 @@ $$;
 comment on function rate.reckon(uuid) is
 	'Writes a ticket''s shares from its events; those before were taken away. One caller counts once: the last verdict holds, but what was reopened stays unresolved; one merged into another is contacted when that is.';
 
-create function rate.add(p_tickets uuid[], p_sign integer) returns void
+create function rate.steps(p_by text) returns integer
+language sql immutable parallel safe
+return case p_by when 'street' then 1 when 'community' then 2 when 'grid' then 3 when 'micro' then 4 end;
+comment on function rate.steps(text) is
+	'How many steps the path of a grid has among those one counts by, 4 for all of them; null when one counts by something else.';
+
+create function rate.key(p_steps integer, path text) returns text
+language sql immutable parallel safe
+-- As core.path_head(), whose regular expression costs twenty times as much.
+return case p_steps when 4 then path when 1 then split_part(path, '/', 1) || '/'
+	when 2 then rtrim(split_part(path, '/', 1) || '/' || split_part(path, '/', 2), '/') || '/'
+	when 3 then rtrim(split_part(path, '/', 1) || '/' || split_part(path, '/', 2) || '/' || split_part(path, '/', 3), '/') || '/' end;
+comment on function rate.key(integer, text) is 'The grid among those one counts by that a grid belongs to; null of null.';
+
+create function rate.lines(p_tickets uuid[]) returns setof rate.tally
+language plpgsql stable
+as $$
+begin
+	return query select s.street_id, g.grain, case g.grain when 0 then s.day else date_trunc('month', s.day)::date end,
+		case g.grain when 0 then s.path else rate.key(g.grain % 10, s.path) end,
+		case when g.grain between 1 and 4 then '' else s.category end, s.org_id, sum(s.dispatched), sum(s.contacted),
+		sum(s.answered), sum(s.seconds)::bigint, sum(s.called), sum(s.reached), sum(s.resolved), sum(s.satisfied), sum(s.struck)
+	from rate.share s, unnest('{0,1,2,3,4,11,12,13,14}'::smallint[]) g (grain)
+	where s.street_id = core.street() and s.ticket_id = any (p_tickets)
+	group by 1, 2, 3, 4, 5, 6;
+end
+$$;
+comment on function rate.lines(uuid[]) is 'The lines of the tally as if there were these tickets alone.';
+
+create function rate.move(p_old rate.tally[], p_new rate.tally[]) returns void
 language plpgsql
 as $$
 begin
-	insert into rate.tally as y (street_id, path, day, category, org_id, dispatched, contacted, answered, seconds, called,
-		reached, resolved, satisfied, struck)
-	select s.street_id, s.path, s.day, s.category, s.org_id, p_sign * sum(s.dispatched), p_sign * sum(s.contacted),
-		p_sign * sum(s.answered), p_sign * sum(s.seconds), p_sign * sum(s.called), p_sign * sum(s.reached),
-		p_sign * sum(s.resolved), p_sign * sum(s.satisfied), p_sign * sum(s.struck)
-	from rate.share s where s.street_id = core.street() and s.ticket_id = any (p_tickets)
-	group by 1, 2, 3, 4, 5
+	insert into rate.tally as y
+	select x.street_id, x.grain, x.from_on, x.path, x.category, x.org_id, sum(n * x.dispatched), sum(n * x.contacted),
+		sum(n * x.answered), sum(n * x.seconds), sum(n * x.called), sum(n * x.reached), sum(n * x.resolved),
+		sum(n * x.satisfied), sum(n * x.struck)
+	from (select -1 as n, o.* from unnest(p_old) o union all select 1, o.* from unnest(p_new) o) x
+	group by 1, 2, 3, 4, 5, 6
+	having count(*) = 1 or min(x.dispatched) < max(x.dispatched) or min(x.contacted) < max(x.contacted)
+		or min(x.answered) < max(x.answered) or min(x.seconds) < max(x.seconds) or min(x.called) < max(x.called)
+		or min(x.reached) < max(x.reached) or min(x.resolved) < max(x.resolved) or min(x.satisfied) < max(x.satisfied)
+		or min(x.struck) < max(x.struck)
 	on conflict on constraint tally_pkey do update set dispatched = y.dispatched + excluded.dispatched,
 		contacted = y.contacted + excluded.contacted, answered = y.answered + excluded.answered,
 		seconds = y.seconds + excluded.seconds, called = y.called + excluded.called, reached = y.reached + excluded.reached,
 		resolved = y.resolved + excluded.resolved, satisfied = y.satisfied + excluded.satisfied,
 		struck = y.struck + excluded.struck;
+	-- A line of nothing would stand where a tally made from scratch has none.
+	delete from rate.tally y using unnest(p_old) o where y.dispatched = 0 and y.called = 0
+		and (y.street_id, y.grain, y.from_on, y.path, y.category, y.org_id)
+			= (o.street_id, o.grain, o.from_on, o.path, o.category, o.org_id);
 end
 $$;
-comment on function rate.add(uuid[], integer) is 'Adds the shares of tickets to the tally (1) or takes them out (-1).';
+comment on function rate.move(rate.tally[], rate.tally[]) is 'Takes lines out of the tally and adds others: writes what is different.';
 
 create function rate.settle(p_tickets uuid[]) returns void
 language plpgsql
@@ -424,19 +461,15 @@ declare
 	st constant integer := core.street();
 	whole constant uuid[] := array(select t.id from ticket.ticket t where t.street_id = st
 		and (t.id = any (p_tickets) or t.merged_into = any (p_tickets)));
+	old constant rate.tally[] := array(select x from rate.lines(whole) x);
 	id uuid;
 begin
-	perform rate.add(whole, -1);
-	-- A line of nothing would stand where a tally made from scratch has none.
-	delete from rate.tally y using rate.share s where s.street_id = st and s.ticket_id = any (whole)
-		and y.street_id = st and (y.path, y.day, y.category, y.org_id) = (s.path, s.day, s.category, s.org_id)
-		and y.dispatched = 0 and y.called = 0;
 	delete from rate.share s where s.street_id = st and s.ticket_id = any (whole);
 	delete from rate.voice s where s.street_id = st and s.ticket_id = any (whole);
 	foreach id in array whole loop
 		perform rate.reckon(id);
 	end loop;
-	perform rate.add(whole, 1);
+	perform rate.move(old, array(select x from rate.lines(whole) x));
 end
 $$;
 comment on function rate.settle(uuid[]) is
@@ -500,32 +533,42 @@ language sql immutable parallel safe
 return round(100.0 * part / nullif(whole, 0), 2);
 comment on function rate.percent(bigint, bigint) is 'Per cent to two decimals, halves up; null of nothing, not 100.';
 
-create function rate.key(p_by text, path text) returns text
-language sql immutable parallel safe
-return case p_by when 'micro' then path else core.path_head(path,
-	case p_by when 'street' then 1 when 'community' then 2 else 3 end) end;
-comment on function rate.key(text, text) is 'The grid among those one counts by that a grid belongs to.';
-
 create type rate.sum as (key text, dispatched bigint, contacted bigint, answered bigint, seconds bigint, called bigint,
 	reached bigint, resolved bigint, satisfied bigint, struck bigint);
 
 create function rate.sums(p_reach text[], p_by text, p_from date, p_to date) returns setof rate.sum
 language plpgsql stable rows 50 security definer set search_path = pg_catalog, pg_temp
-	set linli.role = 'system' set jit = off
+	set linli.role = 'system' set jit = off set plan_cache_mode = force_custom_plan
 as $$
 declare
 	st constant integer := core.street();
+	steps constant integer := rate.steps(p_by);
+	-- The whole months in between, and the days before and after them.
+	lo constant date := date_trunc('month', p_from + interval '1 month - 1 day');
+	hi constant date := greatest(lo, date_trunc('month', p_to));
+	months constant date[] := array(select generate_series(lo, hi - 1, interval '1 month')::date);
+	days constant date[] := array(select generate_series(p_from, least(lo, p_to) - 1, interval '1 day')::date
+		union all select generate_series(hi, p_to - 1, interval '1 day')::date);
 begin
-	return query with plain as materialized (
+	return query with reach as materialized (
+		select x as lo, core.path_end(x) as hi, least(4, greatest(coalesce(steps, 1), ticket.path_depth(x)))
+			+ case p_by when 'category' then 10 else 0 end as grain
+		from unnest(p_reach) x),
+	line as (
+		select t.* from reach r join rate.tally t on t.street_id = st and t.grain = r.grain and t.from_on = any (months)
+			and t.path >= r.lo and t.path < r.hi
+		union all
+		select t.* from reach r join rate.tally t on t.street_id = st and t.grain = 0 and t.from_on = any (days)
+			and t.path >= r.lo and t.path < r.hi),
+	-- Few are left before their key is worked out.
+	plain as materialized (
 		select case p_by when 'category' then t.category when 'department' then t.org_id::text
-				when 'month' then to_char(t.day, 'YYYY-MM') else t.path end as k,
+				when 'month' then to_char(t.from_on, 'YYYY-MM') else t.path end as k,
 			sum(t.dispatched) as a, sum(t.contacted) as b, sum(t.answered) as c, sum(t.seconds) as d, sum(t.called) as e,
 			sum(t.reached) as f, sum(t.resolved) as g, sum(t.satisfied) as h, sum(t.struck) as i
-		from (select x as lo, core.path_end(x) as hi from unnest(p_reach) x offset 0) s
-		join rate.tally t on t.street_id = st and t.path >= s.lo and t.path < s.hi and t.day >= p_from and t.day < p_to
-			and (t.org_id = rate.nobody()) = (p_by <> 'department')
+		from line t where (t.org_id = rate.nobody()) = (p_by <> 'department')
 		group by 1)
-	select case when p_by in ('category', 'department', 'month') then p.k else rate.key(p_by, p.k) end,
+	select case when steps is null then p.k else rate.key(steps, p.k) end,
 		sum(p.a)::bigint, sum(p.b)::bigint, sum(p.c)::bigint, sum(p.d)::bigint, sum(p.e)::bigint, sum(p.f)::bigint,
 		sum(p.g)::bigint, sum(p.h)::bigint, sum(p.i)::bigint
 	from plain p group by 1;
@@ -538,28 +581,33 @@ create type rate.voices as (key text, voices bigint, residents bigint);
 
 create function rate.voices(p_reach text[], p_by text, p_from date, p_to date) returns setof rate.voices
 language plpgsql stable rows 50 security definer set search_path = pg_catalog, pg_temp
-	set linli.role = 'system' set jit = off
+	set linli.role = 'system' set jit = off set enable_sort = off set plan_cache_mode = force_custom_plan
 as $$
 declare
 	st constant integer := core.street();
+	steps constant integer := rate.steps(p_by);
+	-- One range, which the planner knows; most often there is one path.
+	lo constant text := (select min(x collate "C") from unnest(p_reach) x);
+	hi constant text := (select max(core.path_end(x) collate "C") from unnest(p_reach) x);
 begin
-	if p_by not in ('street', 'community', 'grid', 'micro') then
-		return;
-	end if;
-	return query with s as materialized (select x as lo, core.path_end(x) as hi from unnest(p_reach) x),
-	heard as materialized (select distinct v.path, v.account_id from s join rate.voice v on v.street_id = st
-		and v.path >= s.lo and v.path < s.hi and v.day >= p_from and v.day < p_to),
-	homes as materialized (select p.path, count(*) as n from s join people.person p on p.street_id = st
-		and p.path >= s.lo and p.path < s.hi and p.status in ('active', 'restricted') group by 1)
-	select coalesce(h.k, r.k), coalesce(h.n, 0), coalesce(r.n, 0)::bigint
-	from (select y.k, count(distinct x.account_id) as n from heard x
-		join (select z.path, rate.key(p_by, z.path) as k from (select distinct q.path from heard q) z) y on y.path = x.path
-		group by 1) h
-	full join (select rate.key(p_by, x.path) as k, sum(x.n) as n from homes x group by 1) r on r.k = h.k;
+	return query with heard as materialized (select rate.key(steps, v.path) as k, v.account_id
+		from rate.voice v where v.street_id = st and v.path >= lo and v.path < hi and v.path ^@ any (p_reach)
+			and v.day >= p_from and v.day < p_to group by 1, 2),
+	homes as materialized (select rate.key(steps, p.path) as k, count(*) as n
+		from people.person p where p.street_id = st and p.path >= lo and p.path < hi and p.path ^@ any (p_reach)
+			and p.status in ('active', 'restricted') group by 1)
+	select x.k, max(x.heard), max(x.homes) from (
+		select h.k, count(*) as heard, 0::bigint as homes from heard h where steps is not null group by 1
+		union all
+		select h.k, 0, h.n from homes h where steps is not null
+		union all
+		select null, (select count(*) from (select from heard h group by h.account_id) y),
+			(select coalesce(sum(h.n), 0)::bigint from homes h)) x
+	group by 1;
 end
 $$;
 comment on function rate.voices(text[], text, date, date) is
-	'Who took part below these paths, when one counts by place, and how many residents are registered there. Beyond the caller''s scope: for rate.read() alone.';
+	'Who took part below these paths and how many residents are registered there: by place, when one counts by that, and, without a key, all together. Beyond the caller''s scope: for rate.read() alone.';
 
 create function rate.figures(s rate.sum, base rate.sum, v rate.voices) returns json
 language sql immutable
@@ -595,13 +643,26 @@ end
 $$;
 comment on function rate.reach(uuid) is 'What the caller may count: the street all of it, staff their ground, a resident their community; within a grid, if one is named.';
 
+create function rate.total(p_lines rate.sum[]) returns rate.sum
+language plpgsql immutable
+as $$
+begin
+	return (select row(null, sum(x.dispatched), sum(x.contacted), sum(x.answered), sum(x.seconds), sum(x.called),
+		sum(x.reached), sum(x.resolved), sum(x.satisfied), sum(x.struck))::rate.sum from unnest(p_lines) x);
+end
+$$;
+comment on function rate.total(rate.sum[]) is 'All lines in one.';
+
 create function rate.read(p_by text, p_from date, p_to date, p_under uuid, p_base_from date, p_base_to date)
 	returns table ("by" text, from_on date, to_on date, items json, total json)
 language plpgsql stable rows 1 security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
 	reach constant text[] := rate.reach(p_under);
-	by_place constant boolean := p_by in ('street', 'community', 'grid', 'micro');
+	by_place constant boolean := rate.steps(p_by) is not null;
+	sums rate.sum[];
+	before rate.sum[];
+	voices rate.voices[];
 begin
 	"by" := p_by;
 	from_on := coalesce(p_from, date_trunc('year', core.today())::date);
@@ -609,22 +670,26 @@ begin
 	if (p_base_from is null) <> (p_base_to is null) or p_base_from >= p_base_to then
 		perform core.fail(422, 'baseline_invalid', '/base_to');
 	end if;
+	sums := array(select x from rate.sums(reach, p_by, from_on, to_on) x);
+	before := array(select x from rate.sums(reach, p_by, p_base_from, p_base_to) x where p_base_to is not null);
+	voices := array(select x from rate.voices(reach, p_by, from_on, to_on) x);
 	items := (select coalesce(json_agg(x.line order by x.key), '[]') from (
 		select k.key, json_build_object('key', k.key, 'grid_id', g.id, 'name', coalesce(g.name, c.name_zh, o.name),
-			'figures', rate.figures(n, b, row(v.key, case when by_place then coalesce(v.voices, 0) end,
+			'figures', rate.figures(n, b, row(k.key, case when by_place then coalesce(v.voices, 0) end,
 				case when by_place then coalesce(v.residents, 0) end)::rate.voices)) as line
-		from rate.sums(reach, p_by, from_on, to_on) n
-		full join rate.voices(reach, p_by, from_on, to_on) v on v.key = n.key
+		from unnest(sums) n
+		full join (select x.* from unnest(voices) x where x.key is not null) v on v.key = n.key
 		cross join lateral (select coalesce(n.key, v.key) as key) k
-		left join rate.sums(reach, p_by, p_base_from, p_base_to) b on b.key = k.key
+		left join unnest(before) b on b.key = k.key
 		left join grid.grid g on by_place and g.street_id = core.street() and g.path = k.key collate "C"
 		left join ticket.category c on p_by = 'category' and c.code = k.key
 		left join identity.org o on p_by = 'department' and o.street_id = core.street() and o.id::text = k.key) x);
-	total := (select rate.figures(n, b, v)
-		from (select 1) one
-		left join rate.sums(reach, 'street', from_on, to_on) n on true
-		left join rate.voices(reach, 'street', from_on, to_on) v on true
-		left join rate.sums(reach, 'street', p_base_from, p_base_to) b on true);
+	-- What several departments worked on counts once in all.
+	if p_by = 'department' then
+		sums := array(select x from rate.sums(reach, 'street', from_on, to_on) x);
+		before := array(select x from rate.sums(reach, 'street', p_base_from, p_base_to) x where p_base_to is not null);
+	end if;
+	total := (select rate.figures(rate.total(sums), rate.total(before), v) from unnest(voices) v where v.key is null);
 	return next;
 end
 $$;
