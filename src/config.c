@@ -68,7 +68,7 @@ static const struct setting settings[] = {
 	T(database_jobs, "dbname=linli user=linli_job", NULL, false,
 	  "libpq connection of role linli_job, for the job process"),
 	N(database_connections, 4, 1, 32, false,
-	  "database connections of all workers together"),
+	  "database connections of each worker"),
 	N(statement_timeout_ms, 5000, 100, 600000, false,
 	  "longest a statement may run, in ms"),
 	T(keys_dir, "/var/lib/linli/keys", NULL, false,

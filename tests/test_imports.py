@@ -71,8 +71,7 @@ def id_number(n, born="19580307"):
     return head + "0123456789X"[(12 - rest) % 11]
 
 
-@pytest.fixture
-def house(world):
+def build(world):
     """A building of 2 units, 5 floors and 2 dwellings on each, in micro-grid A."""
     name = uuid.uuid4().hex[:6]
     made = samples.act(world, "street", "createBuilding", {"id": samples.COMPOUND}, {"name": name + "栋"})["id"]
@@ -80,6 +79,11 @@ def house(world):
         "units": 2, "floors": 5, "per_floor": 2, "use": "residence", "ownership_kind": "private",
         "grid_id": plants.grid_id("1/1/1/1/")})
     return name + "栋"
+
+
+@pytest.fixture
+def house(world):
+    return build(world)
 
 
 def person(house, n, **more):

@@ -1,7 +1,9 @@
 """Memory runs out: one allocation after the other fails, our code's or a
 library's, over a start and over a request of each kind. Whoever is refused
 memory may end by abort(); nobody may crash in another way, lie, or lose or
-double a write. A short form here, `make sweep` (LINLI_SWEEP=all) tries all."""
+double a write. A short form here, `make sweep` (LINLI_SWEEP=all) tries all: each
+place (fault/nomem.c) of a start; of a request that writes, and of what reads or
+signs in each that none of them had before."""
 
 import concurrent.futures
 import contextlib
@@ -30,16 +32,21 @@ import harness
 import phones
 import raw
 import samples
+import test_exports
+import test_imports
 import test_tls
 
 ALL = os.environ.get("LINLI_SWEEP") == "all"
 WORKERS = 24 if ALL else 6  # one that died young is started again with a pause
 EVERY = -1      # as a process: each
 NEVER = 1 << 60
+PLACES, NEW_PLACES = 1, 2
 FLEX = re.compile(r"out of dynamic memory in yy\w+\(\)\n")
 
-# As struct control in fault/nomem.c: at, places, on, seen, failed; then pids.
-HEAD, PIDS, KNOWN, SIZE = struct.Struct("5q"), 16, 8 * (5 + 16), 8 * (5 + 16 + (1 << 16))
+# As struct control in fault/nomem.c: at, places, seen, failed; pids; known, refused.
+HEAD, PIDS, TABLE = struct.Struct("4q"), 64, 8 << 16
+KNOWN = HEAD.size + 8 * PIDS
+REFUSED, SIZE = KNOWN + TABLE, KNOWN + 2 * TABLE
 
 
 class Control:
@@ -53,19 +60,24 @@ class Control:
         self.env = {"LD_PRELOAD": str(harness.BUILD / "nomem.so"), "NOMEM": str(self.path),
                     "ASAN_OPTIONS": "verify_asan_link_order=0"}
 
-    def arm(self, at, pids, places=0):
+    def arm(self, at, pids, places=0, known=bytes(TABLE)):
         self.disarm()
         struct.pack_into(f"{PIDS}q", self.map, HEAD.size, *(list(pids) + [0] * PIDS)[:PIDS])
-        struct.pack_into("4q", self.map, 8, places, 0, 0, 0)
-        if places:
-            self.map[KNOWN:] = bytes(SIZE - KNOWN)
+        struct.pack_into("3q", self.map, 8, places, 0, 0)
+        self.map[KNOWN:REFUSED] = known
         struct.pack_into("q", self.map, 0, at)
 
     def disarm(self):
         """How many allocations there were, and whether one failed."""
         struct.pack_into("q", self.map, 0, 0)
-        _, _, _, seen, failed = HEAD.unpack_from(self.map)
+        _, _, seen, failed = HEAD.unpack_from(self.map)
         return seen, failed > 0
+
+    def known(self):
+        return self.map[KNOWN:REFUSED]
+
+    def forget(self):
+        self.map[REFUSED:] = bytes(TABLE)
 
 
 def word():
@@ -97,7 +109,8 @@ def unsound(said):
 # A start ----------------------------------------------------------------------------
 
 class Start:
-    """linlid check or serve with one call stack's first allocation refused."""
+    """linlid check or serve with one place's first allocation refused."""
+    known = bytes(TABLE)  # places that were tried already
 
     def __init__(self, site, folder):
         self.folder, self.database = folder, site.cluster.fresh()
@@ -110,7 +123,7 @@ class Start:
         folder = self.folder / f"{command}-{at}"
         folder.mkdir()
         control = Control(folder)
-        control.arm(at, [EVERY], places=1)
+        control.arm(at, [EVERY], PLACES, self.known)
         log = folder / "said"
         with open(log, "wb") as out:
             process = subprocess.Popen([*harness.TIED, "env", *(f"{k}={v}" for k, v in control.env.items()),
@@ -125,6 +138,7 @@ class Start:
                 return up or process.poll() is not None
             harness.wait_for(settled, f"{command} to start or to end, {at} failing")
             seen, failed = control.disarm()
+            self.seen = control.known()
             if process.poll() is None:
                 process.terminate()
             process.wait(harness.WAIT)
@@ -153,6 +167,9 @@ def judge_start(command, at, failed, code, up, said):
 def test_start(site, tmp_path, command):
     """security 51: it comes up, ends with a message, or aborts."""
     start = Start(site, tmp_path)
+    if command == "serve":  # which checks first
+        start.run("check", NEVER)
+        start.known = start.seen
     total, failed, code, up, said = start.run(command, NEVER)
     judge_start(command, 0, failed, code, up, said)
     assert total > 100, "the allocations are not counted"
@@ -225,6 +242,7 @@ class Seen:
 class Kind:
     """A request of some kind, and what shows that its effect is there once."""
     method, path, status, body = "GET", "", 200, b""
+    writes = False  # then all its places are tried, whoever had them before
 
     def __init__(self, world):
         self.world, self.first = world, None
@@ -285,6 +303,15 @@ class Me(Kind):
         return super().shape(reply), reply.content
 
 
+class Cold(Me):
+    """On a connection that has prepared nothing yet."""
+
+    def renew(self):
+        backends, old = self.world.backends, self.world.backends()
+        self.world.sql("select pg_terminate_backend(pid) from unnest(%s) as pid", list(old))
+        harness.wait_for(lambda: len(backends() - old) == WORKERS, "new connections")
+
+
 class NewToken(Me):
     """That no worker has verified before."""
 
@@ -333,6 +360,7 @@ class Spec(Me):
 
 
 class Create(Kind):
+    writes = True
     method, path, status, key = "POST", "/v1/tickets", 201, ""
     by, field, fields, table = "resident", "title", samples.TICKET, "ticket.ticket"
 
@@ -372,6 +400,29 @@ class Enter(Create):
         self.fields = {**samples.LAN, "dwelling_id": samples.dwelling(world, None)["ids"]["id"]}
 
 
+class Sync(Create):
+    """Requests within a request: one that is good, one that is not."""
+    path, by, status = "/v1/me/sync", "lead", 200
+
+    def renew(self):
+        super().renew()
+        self.body = json.dumps({"items": [
+            {"key": self.key, "method": "POST", "path": "/v1/tickets", "body": json.loads(self.body)},
+            {"key": self.key + "-", "method": "POST", "path": "/v1/tickets", "body": {}}]}).encode()
+
+    def headers(self):
+        return self.as_(self.by, **{"Content-Type": "application/json"})
+
+    def good(self, reply, where):
+        if not Kind.good(self, reply, where):
+            return False
+        made, refused = reply.json()["items"]
+        if 503 in (made["status"], refused["status"]):
+            return False
+        assert (made["status"], made["body"].get("title"), refused["status"]) == (201, self.key, 422), f"{where}: {reply.text}"
+        return True
+
+
 class Refused(Kind):
     """A body that the contract does not take."""
     method, path, status = "POST", "/v1/tickets", 422
@@ -382,6 +433,7 @@ class Refused(Kind):
 
 
 class Upload(Kind):
+    writes = True
     method, path, status = "POST", "/v1/photos", 201
 
     def renew(self):
@@ -523,6 +575,7 @@ class Feed(Kind):
 
 
 class Update(Kind):
+    writes = True
     method, status, etag = "PUT", 200, ""
 
     def __init__(self, world):
@@ -565,9 +618,9 @@ class BadFraming(Missing):
         return {"Transfer-Encoding": "chunked"}
 
 
-class Numbers(Kind):
-    """Prometheus, of the job process."""
-    path, job, since = "/metrics", None, 0
+class Job(Kind):
+    """What the job process does."""
+    job, since = None, 0
 
     def pids(self):
         """A second old, for the same reason as WORKERS."""
@@ -575,6 +628,11 @@ class Numbers(Kind):
         if job != self.job:
             self.job, self.since = job, time.monotonic()
         return [job] if job and time.monotonic() > self.since + 1 else []
+
+
+class Numbers(Job):
+    """Prometheus."""
+    path = "/metrics"
 
     def connect(self):
         return UnixConnection(self.world.settings.values["metrics_listen"])
@@ -587,6 +645,53 @@ class Numbers(Kind):
         self.first = self.first or names
         assert names == self.first, f"{where}: without {self.first - names}"
         return True
+
+
+class Import(Job):
+    """A file of persons, read and committed; it takes as long as it takes."""
+    writes, form = True, staticmethod(test_imports.as_csv)
+
+    def __init__(self, world):
+        super().__init__(world)
+        self.house, self.count = test_imports.build(world), 0
+
+    def renew(self):
+        self.count += 1
+        self.name = "欧阳" + word()[:8]
+        self.file = self.form([test_imports.person(self.house, self.count, 姓名=self.name, 入住日期="2020/1/5")])
+
+    def send(self):
+        return test_imports.commit(self.world.community, test_imports.read(self.world.community, self.file, source="sweep"))
+
+    def good(self, made, where):
+        assert (made["state"], made["counts"]["new"]) == ("done", 1), f"{where}: {made}"
+        return True
+
+    def effect(self, right, where):
+        assert self.world.sql("select p.source_id, r.from_on::text from people.person p join people.residence r on r.person_id = p.id"
+                              " where p.name = %s", self.name) == [(f"P{self.count}", "2020-01-05")], where
+
+
+class ImportXlsx(Import):
+    form = staticmethod(test_imports.as_xlsx)
+
+
+class Export(Job):
+    """A file of dwellings; the same each time."""
+    writes, format = True, "csv"
+
+    def send(self):
+        self.world.sql("delete from transfer.export")  # there may be so many a day
+        return test_exports.made(self.world.community, "dwellings", self.format)
+
+    def good(self, rows, where):
+        self.first = self.first or rows
+        assert rows and rows == self.first, where
+        return True
+
+
+class ExportXlsx(Export):
+    format = "xlsx"
 
 
 class UnixConnection(raw.Connection):
@@ -605,9 +710,10 @@ class Tls(Kind):
         return test_tls.Secure(self.world)
 
 
-KINDS = {k.__name__: k for k in (Me, NewToken, GetOne, List, Packed, Spec, Create, Replay, Enter, Refused, Upload, Download,
-                                 Login, WrongPassword, Code, SmsLogin, WechatLogin, OidcLogin, ProgramLogin,
-                                 Search, Unmask, Feed, Update, Missing, Preflight, BadFraming, Numbers)}
+KINDS = {k.__name__: k for k in (Me, Cold, NewToken, GetOne, List, Packed, Spec, Create, Replay, Enter, Sync, Refused, Upload,
+                                 Download, Login, WrongPassword, Code, SmsLogin, WechatLogin, OidcLogin, ProgramLogin,
+                                 Search, Unmask, Feed, Update, Missing, Preflight, BadFraming, Numbers,
+                                 Import, ImportXlsx, Export, ExportXlsx)}
 
 
 @pytest.fixture(scope="module")
@@ -618,7 +724,7 @@ def short(site, spec, tmp_path_factory, wechat, issuer):
     made.close()
 
 
-def round_(kind, at, places=0):
+def round_(kind, at, places):
     """One request with its at-th allocation refused: (how many there were,
     whether one was refused, whether the reply was right)."""
     world, where = kind.world, f"{type(kind).__name__}, allocation {at}"
@@ -633,31 +739,50 @@ def round_(kind, at, places=0):
     return seen, failed, right
 
 
-def untouched(kind, places=0):
-    """How many allocations a good one takes."""
+def untouched(kind):
+    """How many places a good one takes."""
     for _ in range(100):
-        seen, _, right = round_(kind, NEVER, places)
+        seen, _, right = round_(kind, NEVER, PLACES)
         if right and seen:  # none: by a worker that was just started
             return seen
     raise AssertionError("never a good reply")
 
 
-def sweep(kind):
-    # libjwt reads the key anew for each signature, in thousands of allocations
-    places = int(untouched(kind) > 1000)
-    total = min(untouched(kind, places) for _ in range(5))  # of workers that know the token
-    refused, wrong = 0, []
-    for at in range(1, 1 << 20) if ALL else some(total, 3):
-        for _ in range(8):   # a worker that is not counted yet may have answered
-            failed = right = True
-            with gathered(wrong):
-                _, failed, right = round_(kind, at, places)
-            if failed or at > total and right:
-                break
+def tried(kind, at, places, wrong):
+    """Whether one was refused, and whether the reply was right."""
+    failed = right = True
+    with gathered(wrong):
+        _, failed, right = round_(kind, at, places)
+    return failed, right
+
+
+def sweep_some(kind, wrong):
+    """Three of them, evenly; how many were refused."""
+    total = min(untouched(kind) for _ in range(3))
+    # a worker that is not counted yet may have answered: then again
+    return sum(any(tried(kind, at, PLACES, wrong)[0] for _ in range(8)) for at in some(total, 3))
+
+
+def sweep_all(kind, wrong):
+    """The first place that was never refused, until there has been none for a
+    while: a worker that is new, or not counted yet, has places of its own."""
+    refused = quiet = 0
+    while quiet < 5 and len(wrong) < 10:
+        failed, right = tried(kind, 1, NEW_PLACES, wrong)
         refused += failed
-        if not failed and at > total or len(wrong) > 9:
-            break
-    assert refused > 0 and not wrong, "\n".join(wrong)
+        quiet = 0 if failed else quiet + right
+    return refused
+
+
+def sweep(kind):
+    if kind.writes:
+        kind.world.control.forget()
+    untouched(kind)
+    wrong = []
+    refused = (sweep_all if ALL else sweep_some)(kind, wrong)
+    print(f"{refused} places refused")
+    assert not wrong, "\n".join(wrong)
+    assert refused or ALL and not kind.writes
     untouched(kind)
 
 

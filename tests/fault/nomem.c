@@ -4,35 +4,80 @@
  * stands in the file named by NOMEM, which test_memory.py maps as well; its
  * layout there and here must agree.
  *
- * By places: counts only the first allocation from each call stack, so that
- * a start with its hundred thousand allocations can be swept.
+ * By places: counts only the first allocation from each call stack, that is
+ * from the same few functions one calling the other, so that a start with its
+ * hundred thousand allocations can be swept. A place is the same in every
+ * process of the same program.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define PROCESSES 16
-#define DEPTH 12
+#define PROCESSES 64
+#define OWN 3 /* frames: place(), fails(), malloc() */
+#define DEPTH (OWN + 7)
 #define PLACES (1 << 16)
+#define MODULES 256
 
 static struct control {
 	_Atomic int64_t at;     /* which one fails, 0 = none */
-	_Atomic int64_t places; /* 1: count by places */
-	_Atomic int64_t on;     /* 1: and all that follow it */
+	_Atomic int64_t places; /* 1: count by places, 2: unless refused once */
 	_Atomic int64_t seen, failed;
 	_Atomic int64_t pids[PROCESSES]; /* -1 = every process */
 	_Atomic uint64_t known[PLACES];
+	_Atomic uint64_t refused[PLACES];
 } *control;
+
+/* Where the linker put what: addresses are another run's too, as offsets. */
+static struct module {
+	uintptr_t from, to;
+} modules[MODULES];
+static int module_count;
 
 /* Unwinding may allocate itself. Initial-exec: reached without a function of
  * the linker's, which a sanitizer's start is not ready for. */
 static _Thread_local int inside __attribute__((tls_model("initial-exec")));
+
+static int
+note_module(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct module *m = &modules[module_count];
+
+	(void)size;
+	(void)arg;
+	if (module_count == MODULES)
+		return 1;
+	*m = (struct module){ UINTPTR_MAX, 0 };
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		uintptr_t from = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+		uintptr_t to = from + info->dlpi_phdr[i].p_memsz;
+
+		if (info->dlpi_phdr[i].p_type != PT_LOAD)
+			continue;
+		m->from = from < m->from ? from : m->from;
+		m->to = to > m->to ? to : m->to;
+	}
+	module_count++;
+	return 0;
+}
+
+static uint64_t
+offset(const void *frame)
+{
+	uintptr_t at = (uintptr_t)frame;
+
+	for (int i = 0; i < module_count; i++)
+		if (at >= modules[i].from && at < modules[i].to)
+			return (uint64_t)i << 48 | (at - modules[i].from);
+	return at;
+}
 
 __attribute__((constructor)) static void
 open_control(void)
@@ -43,6 +88,7 @@ open_control(void)
 
 	inside = 1;
 	backtrace(warm, 1);
+	dl_iterate_phdr(note_module, NULL);
 	if (fd >= 0) {
 		p = mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE,
 			 MAP_SHARED, fd, 0);
@@ -64,42 +110,55 @@ chosen(void)
 	return 0;
 }
 
-/* Is this call stack one that has not been seen before? */
-static int
-new_place(void)
+/* Its slot in a table: its own, or the empty one where it belongs. */
+static _Atomic uint64_t *
+slot_of(_Atomic uint64_t *table, uint64_t here)
+{
+	uint64_t i = here >> 20;
+
+	while (table[i % PLACES] && table[i % PLACES] != here)
+		i++;
+	return &table[i % PLACES];
+}
+
+static __attribute__((noinline)) uint64_t
+place(void)
 {
 	void *frames[DEPTH];
 	int n = backtrace(frames, DEPTH);
-	uint64_t hash = 14695981039346656037u, empty;
+	uint64_t hash = 14695981039346656037u;
 
-	for (int i = 2; i < n; i++)
-		hash = (hash ^ (uintptr_t)frames[i]) * 1099511628211u;
-	hash |= 1;
-	for (uint64_t i = hash >> 20;; i++) {
-		_Atomic uint64_t *slot = &control->known[i % PLACES];
-
-		empty = 0;
-		if (atomic_compare_exchange_strong(slot, &empty, hash))
-			return 1;
-		if (empty == hash)
-			return 0;
-	}
+	for (int i = OWN; i < n; i++)
+		hash = (hash ^ offset(frames[i])) * 1099511628211u;
+	return hash | 1;
 }
 
+/* Does this place count, and is it the one? */
 static int
+place_fails(uint64_t here)
+{
+	_Atomic uint64_t *known = slot_of(control->known, here);
+	_Atomic uint64_t *refused = slot_of(control->refused, here);
+
+	if (*known || (control->places == 2 && *refused))
+		return 0;
+	*known = here;
+	if (++control->seen != control->at)
+		return 0;
+	*refused = here;
+	return 1;
+}
+
+static __attribute__((noinline)) int
 fails(void)
 {
-	int64_t seen;
-	int yes = 0;
+	int yes;
 
 	if (!control || inside || !control->at || !chosen())
 		return 0;
 	inside = 1;
-	if (!control->places || new_place()) {
-		seen = ++control->seen;
-		yes = seen == control->at ||
-		      (control->on && seen > control->at);
-	}
+	yes = control->places ? place_fails(place())
+			      : ++control->seen == control->at;
 	inside = 0;
 	if (yes) {
 		control->failed++;
