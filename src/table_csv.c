@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "memory.h"
 #include "text.h"
 
 struct csv {
@@ -26,12 +27,16 @@ struct csv {
 static char *
 from_gb18030(const unsigned char *bytes, size_t len, size_t *made)
 {
-	iconv_t cd = iconv_open("UTF-8", "GB18030");
 	size_t room = len + len / 2 + 4, left = room;
 	char *in = (char *)bytes, *text, *out;
+	iconv_t cd;
 
-	if ((intptr_t)cd == -1)
+	errno = 0;
+	cd = iconv_open("UTF-8", "GB18030");
+	if ((intptr_t)cd == -1) {
+		memory_check();
 		return NULL;
+	}
 	out = text = xmalloc(room + 1);
 	if (iconv(cd, &in, &len, &out, &left) == (size_t)-1 || len) {
 		free(text);

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "memory.h"
+
 static const struct table_format *const formats[] = { &table_csv_out,
 						      &table_xlsx_out };
 
@@ -61,12 +63,14 @@ write_lines(const struct table_format *f, void *table, FILE *lines,
 	char *line = NULL;
 	size_t size = 0;
 
+	errno = 0;
 	while (!why && getline(&line, &size, lines) >= 0) {
 		if (stop())
 			why = "stopped";
 		else if (!write_line(f, table, line))
 			why = "a line is no JSON array";
 	}
+	memory_check(); /* getline() would pass it off as the end */
 	if (!why && ferror(lines))
 		why = strerror(errno);
 	free(line);
@@ -77,10 +81,13 @@ bool
 table_write(const struct table_format *format, const char *path,
 	    const char *head, FILE *lines, bool (*stop)(void), const char **why)
 {
-	void *table = format->open(path);
+	void *table;
 
 	*why = NULL;
+	errno = 0;
+	table = format->open(path);
 	if (!table) {
+		memory_check();
 		*why = strerror(errno);
 		return false;
 	}

@@ -5,10 +5,12 @@
  */
 #include "table_internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "arena.h"
+#include "memory.h"
 
 #define PIECE (32 * 1024)
 #define UNPACKED_MAX ((size_t)1 << 30)
@@ -27,9 +29,12 @@ on_doctype(void *arg, const char *name, const char *sys, const char *pub,
 static bool
 part_open(struct xlsx *f, const char *name, const struct sheet_part *p)
 {
+	errno = 0;
 	f->part = zip_fopen(f->zip, name, 0);
-	if (!f->part)
+	if (!f->part) {
+		memory_check();
 		return false;
+	}
 	f->xml = XML_ParserCreate(NULL);
 	if (!f->xml)
 		abort();
@@ -54,14 +59,27 @@ part_close(struct xlsx *f)
 	f->part = NULL;
 }
 
+/* Expat says so too of a name or text that is longer than it counts. */
+static const char *
+parse_fault(const struct xlsx *f)
+{
+	if (XML_GetErrorCode(f->xml) != XML_ERROR_NO_MEMORY)
+		return "import_unreadable";
+	memory_check();
+	return "import_unpacks_too_large";
+}
+
 /* One more piece: 1, 0 at the part's end, -1 with f->why. */
 static int
 part_more(struct xlsx *f)
 {
 	char piece[PIECE];
-	zip_int64_t n = zip_fread(f->part, piece, sizeof(piece));
+	zip_int64_t n;
 
+	errno = 0;
+	n = zip_fread(f->part, piece, sizeof(piece));
 	if (n < 0) {
+		memory_check();
 		f->why = "import_unreadable";
 		return -1;
 	}
@@ -70,9 +88,7 @@ part_more(struct xlsx *f)
 		f->why = "import_unpacks_too_large";
 	else if (XML_Parse(f->xml, piece, (int)n, n == 0) == XML_STATUS_ERROR &&
 		 !f->why)
-		f->why = XML_GetErrorCode(f->xml) == XML_ERROR_NO_MEMORY
-				 ? "import_unpacks_too_large"
-				 : "import_unreadable";
+		f->why = parse_fault(f);
 	return f->why ? -1 : n > 0;
 }
 
@@ -144,11 +160,15 @@ static void *
 xlsx_open(const unsigned char *bytes, size_t len, const char **why)
 {
 	struct xlsx *f = xmalloc(sizeof(*f));
-	zip_source_t *source = zip_source_buffer_create(bytes, len, 0, NULL);
+	zip_source_t *source;
 
+	errno = 0;
+	source = zip_source_buffer_create(bytes, len, 0, NULL);
 	f->zip = source ? zip_open_from_source(source, ZIP_RDONLY, NULL) : NULL;
-	if (!f->zip)
+	if (!f->zip) {
+		memory_check();
 		zip_source_free(source);
+	}
 	if (f->zip && begin(f))
 		return f;
 	*why = f->why ? f->why : "import_unreadable";

@@ -3,6 +3,7 @@
  * a name beside the target. Texts are written as texts, whatever they begin
  * with.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include <xlsxwriter.h>
 
 #include "arena.h"
+#include "memory.h"
 #include "table_out.h"
 
 struct xlsx {
@@ -56,6 +58,8 @@ xlsx_open(const char *path)
 static void
 note(struct xlsx *x, lxw_error error)
 {
+	if (error == LXW_ERROR_MEMORY_MALLOC_FAILED)
+		abort();
 	if (!x->error)
 		x->error = error;
 	x->column++;
@@ -104,13 +108,15 @@ static bool
 xlsx_close(void *table)
 {
 	struct xlsx *x = table;
-	bool done = !x->error;
+	bool done = false;
 
-	if (done)
-		done = workbook_close(x->book) == LXW_NO_ERROR &&
-		       sync_file(x->path);
-	else
+	errno = 0;
+	if (x->error)
 		lxw_workbook_free(x->book);
+	else if (workbook_close(x->book) == LXW_NO_ERROR)
+		done = sync_file(x->path);
+	else
+		memory_check();
 	free(x->path);
 	free(x->folder);
 	free(x);

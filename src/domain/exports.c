@@ -78,12 +78,16 @@ static bool
 make_file(struct making *m)
 {
 	char *fresh = xprintf("%s.new", m->path);
-	FILE *lines = fopen(m->lines, "re");
 	bool done = false;
 	struct stat st;
+	FILE *lines;
 
-	m->why = strerror(errno);
 	unlink(fresh); /* of a crash */
+	errno = 0;
+	lines = fopen(m->lines, "re");
+	if (!lines)
+		memory_check();
+	m->why = strerror(errno);
 	if (lines) {
 		done = table_write(m->format, fresh, m->head, lines,
 				   offload_stopping, &m->why);
