@@ -8,6 +8,7 @@ signs in each that none of them had before."""
 import concurrent.futures
 import contextlib
 import gzip
+import itertools
 import json
 import mmap
 import os
@@ -194,7 +195,7 @@ class Short(conftest.World):
 
     def __init__(self, site, spec, folder, **settings):
         self.control = Control(folder)
-        super().__init__(site, spec, folder, env=self.control.env, workers=WORKERS,
+        super().__init__(site, spec, folder, env=self.control.env, workers=WORKERS, database_connections=1,
                          metrics_listen=f"unix:{folder}/m", cors_origins="https://page.example", **settings)
         self.read, self.ready = 0, set()
 
@@ -402,7 +403,7 @@ class Enter(Create):
 
 class Sync(Create):
     """Requests within a request: one that is good, one that is not."""
-    path, by, status = "/v1/me/sync", "lead", 200
+    path, status = "/v1/me/sync", 200
 
     def renew(self):
         super().renew()
@@ -649,19 +650,19 @@ class Numbers(Job):
 
 class Import(Job):
     """A file of persons, read and committed; it takes as long as it takes."""
-    writes, form = True, staticmethod(test_imports.as_csv)
+    writes, form, numbers = True, staticmethod(test_imports.as_csv), itertools.count()
 
     def __init__(self, world):
         super().__init__(world)
-        self.house, self.count = test_imports.build(world), 0
+        self.house = test_imports.build(world)
 
     def renew(self):
-        self.count += 1
+        self.number = next(self.numbers)
         self.name = "欧阳" + word()[:8]
-        self.file = self.form([test_imports.person(self.house, self.count, 姓名=self.name, 入住日期="2020/1/5")])
+        self.file = self.form([test_imports.person(self.house, self.number, 姓名=self.name)])
 
     def send(self):
-        return test_imports.commit(self.world.community, test_imports.read(self.world.community, self.file, source="sweep"))
+        return test_imports.commit(self.world.community, test_imports.read(self.world.community, self.file))
 
     def good(self, made, where):
         assert (made["state"], made["counts"]["new"]) == ("done", 1), f"{where}: {made}"
@@ -669,7 +670,7 @@ class Import(Job):
 
     def effect(self, right, where):
         assert self.world.sql("select p.source_id, r.from_on::text from people.person p join people.residence r on r.person_id = p.id"
-                              " where p.name = %s", self.name) == [(f"P{self.count}", "2020-01-05")], where
+                              " where p.name = %s", self.name) == [(f"P{self.number}", "2020-01-05")], where
 
 
 class ImportXlsx(Import):
