@@ -227,5 +227,11 @@ from unnest('{linli_app,linli_job}'::text[]) who;
 select cmp_ok(count(*), '>=', 8::bigint, 'of tables it may select from') from pg_temp.seen('linli_app');
 select cmp_ok((select count(*) from grid.grid), '>', 0::bigint, 'where there are rows');
 
+-- machines: each has a table written by hand in this folder; whoever adds one
+-- writes that and names it here.
+select is_empty($$select distinct machine from core.transition where machine <> all
+	('{appeal,data_request,dispatch,door_campaign,grid_review,hazard,hazard_aside,import,mediation,pairing,ticket,ticket_aside,visit,visit_alarm,visit_plan}')$$,
+	'every state, act and person of every machine is tried');
+
 select * from finish(true);
 rollback;
