@@ -90,10 +90,11 @@ return (core.now() at time zone 'Asia/Shanghai')::date;
 comment on function core.today() is 'Today''s date in Chengdu.';
 
 create function core.colour(due_at timestamptz, warn_at timestamptz, now timestamptz) returns text
-language sql immutable strict parallel safe
-return (array['green', 'yellow', 'red'])[1 + (warn_at <= now)::integer + (due_at <= now)::integer];
+language sql immutable parallel safe
+return case when due_at is not null then
+	(array['green', 'yellow', 'red'])[1 + width_bucket(now, array[warn_at, due_at])] end;
 comment on function core.colour(timestamptz, timestamptz, timestamptz) is
-	'Of what is due: green, yellow from the first warning on, red when the time is over; null when nothing is.';
+	'Of what is due: green, yellow from the first warning on, red when the time is over; null when nothing is. Written to be inlined, which a strict function with an array is not, nor one that names twice what may be a sub-query.';
 
 ---------------------------------------------------------------- errors
 create function core.fail(status integer, code text, pointer text default null) returns void

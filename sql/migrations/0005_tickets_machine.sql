@@ -26,7 +26,7 @@ create function ticket.plain_offers() returns jsonb
 language sql immutable parallel safe
 as $$select '{}'::jsonb$$;
 comment on function ticket.plain_offers() is
-	'Of ticket.offers(), by status, what a resident may do with a ticket of somebody else that nobody supports or gave thanks for and that no clock runs for: most that residents read.';
+	'Of ticket.offers(), by status, what a resident may do with a ticket of somebody else that nobody supports or gave thanks for: most that residents read.';
 
 create function ticket.gather_offers() returns trigger
 language plpgsql

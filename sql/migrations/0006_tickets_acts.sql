@@ -449,7 +449,7 @@ select t.street_id, t.path, t.community, t.is_open, t.submitted_by, t.grams,
 	row(t.id, t.number, t.kind, t.category, t.urgency, t.status, t.title, t.grid_id, t.is_public,
 		t.owner_id is null, coalesce(t.owner_id = (select core.actor()), false), t.support_count,
 		t.comment_count, t.photo_count, t.thank_count, t.merged_count, t.stars, t.due_at,
-		case when t.due_at is not null then core.colour(t.due_at, t.warn_at, (select core.now())) end,
+		core.colour(t.due_at, t.warn_at, (select core.now())),
 		t.created_at, t.updated_at)::ticket.brief as brief
 from ticket.ticket t;
 comment on view ticket.listed is
@@ -463,7 +463,7 @@ comment on type ticket.own is 'Of ticket.private, what its reporter and the staf
 
 create type ticket.stand as (
 	own ticket.own, actions json, etag text, supported boolean, thanked boolean, merged_into uuid,
-	rating json, near json, colour text);
+	rating json, near json);
 comment on type ticket.stand is 'What a ticket is to its reader.';
 
 -- What a ticket is to its reader. In one PL/pgSQL function, for each join and
@@ -508,20 +508,20 @@ begin
 		x.merged_into := (select m.id from ticket.ticket m
 			where m.street_id = t.street_id and m.id = t.merged_into);
 	end if;
-	x.colour := core.colour(t.due_at, t.warn_at, core.now());
-	x.etag := t.version || '-' || left(md5(concat(offer, x.near, x.colour)), 8);
+	x.etag := t.version || '-' || left(md5(concat(offer, x.near)), 8);
 	return x;
 end
 $$;
 comment on function ticket.standing(ticket.ticket) is
-	'What the caller may do now, whether they support it or said thanks; the private half, what it was merged into and how it was rated if they may see that; near-duplicates while it is open and its place known. The ETag covers what changes without a new version; If-Match only compares the version before the dash.';
+	'What the caller may do now, whether they support it or said thanks; the private half, what it was merged into and how it was rated if they may see that; near-duplicates while it is open and its place known. The ETag covers, with the colour, what changes without a new version; If-Match only compares the version before the dash.';
 
 -- A function with a node of its own would keep its row in a store. To a
 -- neighbour most tickets are plain (ticket.plain_offers()): then it is not even
 -- called.
 create view ticket.detail with (security_invoker = true) as
 select t.street_id as _street_id,
-	coalesce((x.it).etag, t.version::text || ('-' || left(md5(ticket.plain_offers()::text), 8))) as _etag,
+	coalesce((x.it).etag, t.version::text || ('-' || left(md5(ticket.plain_offers()::text), 8)))
+		|| coalesce(left(x.colour, 1), '') as _etag,
 	t.id, t.number, t.kind, t.category, t.urgency, t.status,
 	coalesce(((x.it).own).title, t.title) as title,
 	coalesce(((x.it).own).description, t.description) as description,
@@ -536,12 +536,13 @@ select t.street_id as _street_id,
 	t.stars, (x.it).rating, t.support_count, coalesce((x.it).supported, false) as supported,
 	t.thank_count, coalesce((x.it).thanked, false) as thanked,
 	t.comment_count, t.photo_count, (x.it).merged_into,
-	t.merged_count, t.reopened_count, t.due_at, (x.it).colour, t.hotline_class, t.urged_count,
+	t.merged_count, t.reopened_count, t.due_at, x.colour, t.hotline_class, t.urged_count,
 	t.supervised_at, t.created_at, t.updated_at, t.accepted_at, t.resolved_at, t.replied_at, t.closed_at,
 	coalesce((x.it).actions, coalesce(ticket.plain_offers() ->> t.status, '[]')::json) as actions,
 	coalesce((x.it).near, '[]') as similar
 from ticket.ticket t cross join lateral (select case when core.role() = 'resident'
 		and t.owner_id is distinct from core.actor() and t.support_count + t.thank_count = 0
-		and t.merged_into is null and t.due_at is null then null else ticket.standing(t) end as it offset 0) x;
+		and t.merged_into is null then null else ticket.standing(t) end as it,
+	core.colour(t.due_at, t.warn_at, core.now()) as colour offset 0) x;
 comment on view ticket.detail is
 	'class: street. Ticket: what stands in ticket.private is null for those to whom it is hidden.';

@@ -13,7 +13,14 @@ from ticket.list(ticket.words(:status::json), :kind::text, :category::text, :urg
 	:created_to::timestamptz, :updated_after::timestamptz, :q::text, :after::text,
 	:limit::int + 1) b;
 
--- What they look at all day.
+-- What they look at all day: the first page, and all others.
+-- for: resident street without status under updated_after q mine supported kind category urgency created_from created_to after
+select (b.brief).*, 'created_at,id' as _cursor_by
+from ticket.listed b
+where b.street_id = :street::int
+order by b.created_at desc, b.id desc
+limit :limit::int + 1;
+
 -- for: resident street without status under updated_after q mine supported
 select b.*, 'created_at,id' as _cursor_by
 from ticket.list_street(:kind::text, :category::text, :urgency::text, :created_from::timestamptz,

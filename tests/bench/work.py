@@ -171,13 +171,13 @@ class Work:
         }
 
 
-def statements(operation):
-    """An operation's statements as they stand in sql/queries; those for
-    residents, if they have their own: everybody here is one."""
+def statements(operation, case=1):
+    """An operation's statements as they stand in sql/queries; those of the
+    first case for residents, if they have their own: everybody here is one."""
     for path in sorted((TOP / "sql/queries").glob("*.sql")):
         m = re.search(rf"^-- name: {operation}\n(.*?)(?=^-- (?:name|helper): |\Z)", path.read_text(), re.M | re.S)
         if m:
-            text = re.split(r"^-- for: .*\bresident\b.*\n", m.group(1), flags=re.M)[-1].split("\n-- for: ")[0]
+            text = re.split(r"^-- for: .*\bresident\b.*\n", m.group(1), flags=re.M)[:case + 1][-1].split("\n-- for: ")[0]
             return [s.strip() for s in re.sub(r"^--.*\n", "", text, flags=re.M).split(";") if s.strip()]
     raise KeyError(operation)
 
@@ -196,8 +196,8 @@ def peer_sql():
     return {
         "enter": fill(ENTER, {"session": "$1", "actor": "$2", "role": "$3", "street": "$4", "epoch": "$5"}),
         "getTicket": fill(get, {"street": "$1", "id": "$2"}),
-        "listTickets": fill(statements("listTickets")[0], {
-            "after": "$1", "limit": "$2"}),
+        "listTickets": fill(statements("listTickets")[0], {"street": "$1", "limit": "$2"}),
+        "listTicketsAfter": fill(statements("listTickets", 2)[0], {"after": "$1", "limit": "$2"}),
     }
 
 

@@ -206,7 +206,7 @@ func (s *server) getTicket(w http.ResponseWriter, r *http.Request, c *claims) in
 }
 
 func (s *server) listTickets(w http.ResponseWriter, r *http.Request, c *claims) int {
-	limit, after := 20, (*string)(nil)
+	limit := 20
 	q := r.URL.Query()
 	if text := q.Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)
@@ -215,17 +215,17 @@ func (s *server) listTickets(w http.ResponseWriter, r *http.Request, c *claims) 
 		}
 		limit = n
 	}
+	sql, args := s.SQL["listTickets"], []interface{}{c.Street, limit}
 	if text := q.Get("after"); text != "" {
 		cursor, err := base64.RawURLEncoding.DecodeString(text)
 		if err != nil {
 			return problem(w, 400)
 		}
-		place := string(cursor)
-		after = &place
+		sql, args = s.SQL["listTicketsAfter"], []interface{}{string(cursor), limit}
 	}
 	p := page{Items: make([]brief, 0, limit)}
 	err := s.within(r.Context(), c, func(tx pgx.Tx) error {
-		rows, err := tx.Query(r.Context(), s.SQL["listTickets"], after, limit)
+		rows, err := tx.Query(r.Context(), sql, args...)
 		if err != nil {
 			return err
 		}

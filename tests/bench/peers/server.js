@@ -108,8 +108,10 @@ function serve() {
 		},
 	}, async (request) => {
 		const { limit, after } = request.query;
-		const rows = await query(request.actor, 'listTickets', [
-			after ? Buffer.from(after, 'base64url').toString() : null, limit]);
+		const rows = after
+			? await query(request.actor, 'listTicketsAfter',
+				[Buffer.from(after, 'base64url').toString(), limit])
+			: await query(request.actor, 'listTickets', [request.actor.street, limit]);
 		const items = rows.slice(0, limit);
 		const more = rows.length > limit;
 		return {
