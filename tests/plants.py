@@ -416,6 +416,25 @@ def plant_clients(world):
     return made
 
 
+def plant_sources(world):
+    """Outside numbers of tickets: (the ticket, the system, number, what was said of it)."""
+    made = []
+    for n, (number, by, system) in enumerate(((6, "street", "12345"), (7, "street", "wecom"), (13, "street", "12345"),
+                                              (16, "street_far", "12345"))):
+        plant, mark = world.plants[number - 1], f"zznumber{n}zz"
+        samples.act(world, by, "joinTicketNumber", {"id": plant.id}, {"system": system, "source_id": mark})
+        if by == "street" and system == "12345":
+            samples.act(world, "program", "updateSourceTicket", body={
+                "source_id": mark, "update_id": "1", "kind": "supplement", "text": mark + "text"})
+        made.append((plant, system, mark))
+    return made
+
+
+def sees_source(name, plant, system):
+    """The staff in scope, and the programs of its system."""
+    return plant.staff(name) or name == "program" and (plant.street, system) == (1, "12345")
+
+
 # Where a hazard lies, who reported it, to which organisation it is put.
 HAZARDS = [("1/1/1/1/", "resident", None), ("1/1/1/2/", "lead_next", "merchant"), ("1/2/1/1/", "community2", "department"),
            ("2/1/1/1/", "resident_far", None)]

@@ -270,6 +270,21 @@ def brought(world, role):
     return {"body": {**world.spec.by_id["submitSourceTicket"].example, "source_id": uuid.uuid4().hex}}
 
 
+def known(world, role):
+    """An update of a ticket a program brought."""
+    body = brought(world, role)["body"]
+    act(world, "program", "submitSourceTicket", body=body)
+    return {"body": {**world.spec.by_id["updateSourceTicket"].example, "source_id": body["source_id"]}}
+
+
+def same_event(world, role):
+    return {"body": {"source_id": uuid.uuid4().hex, "same_as": {"number": world.street.get(f"/v1/tickets/{ticket(world)}").json()["number"]}}}
+
+
+def numbered(world, role):
+    return {"ids": {"id": ticket(world)}, "body": {"system": "wecom", "source_id": uuid.uuid4().hex}}
+
+
 def start(world, role):
     return in_state("accepted" if role == "grid_lead" else "escalated_community")(world, role)
 
@@ -887,7 +902,7 @@ NEEDS = {
     "listSimilarTickets": lambda world, role: {"query": {
         "category": "pets", "lon": 104.1, "lat": 30.66, "crs": "wgs84"}},
     "submitTicket": submit,
-    "submitSourceTicket": brought,
+    "submitSourceTicket": brought, "updateSourceTicket": known, "joinSourceTicket": same_event, "joinTicketNumber": numbered,
     "updateTicket": with_if_match("/v1/tickets/{id}", in_state("submitted")),
     "startTicket": start,
     "transferTicket": transfer,
@@ -895,7 +910,7 @@ NEEDS = {
     "supportTicket": in_state("submitted", by="resident2"),
     "unsupportTicket": supported,
     "getTicket": lambda world, role: {"ids": {"id": act(world, "program", "submitSourceTicket", body=brought(world, role)["body"])[
-        "id"]}} if role == "client" else in_state("submitted")(world, role),
+        "ticket_id"]}} if role == "client" else in_state("submitted")(world, role),
     "uploadPhoto": upload,
     "downloadPhoto": photo_of_ticket,
     **{operation: in_state(state) for operation, state in {

@@ -81,33 +81,6 @@ def test_scopes_are_asked_for_and_held_to(world):
         refused(ask(world, client, given, scope=scope), 400, "invalid_scope")
 
 
-def test_a_program_brings_tickets_and_follows_them(world):
-    """Once under each id of its own; and it reads nothing but what it brought."""
-    everything = ["tickets:write", "tickets:read", "changes:read"]
-    client, other = (make(world, scopes=everything) for _ in range(2))
-    me, neighbour = token(world, client, secret(world, client)), token(world, other, secret(world, other))
-    body = {"source_id": "12345-1", "kind": "problem", "category": "noise", "title": "夜间施工", "description": "十点以后还在施工，请打 13812345678。",
-            "contact_name": "陈女士", "contact_phone": "13812345678", "position": {"lon": 104.095, "lat": 30.66, "crs": "wgs84"}}
-    made = me.post("/v1/source-tickets", body)
-    assert made.status_code == 201 and made.json()["grid_id"] == samples.GRID_NEXT
-    ticket = made.json()["id"]
-    problem(me.post("/v1/source-tickets", body), 409, "source_id_taken")
-    problem(me.post("/v1/source-tickets", {**body, "source_id": "2", "position": None}), 422, "grid_required")
-    problem(me.post("/v1/source-tickets", {**body, "source_id": "2", "grid_id": "01900000-0000-8002-8000-100000000012"}), 422, "grid_not_found")
-    assert neighbour.post("/v1/source-tickets", body).status_code == 201, "another's ids are another's"
-    samples.ticket(world)
-    samples.act(world, "lead_next", "acceptTicket", {"id": ticket})
-    assert world.lead_next.get(f"/v1/tickets/{ticket}/contact").json()["contact_phone"] == "13812345678"
-    seen = me.get(f"/v1/tickets/{ticket}").json()
-    assert (seen["status"], seen["mine"], seen["contact_phone_mask"], seen["actions"]) == ("accepted", True, "138****5678", [])
-    problem(neighbour.get(f"/v1/tickets/{ticket}"), 404, "not_found")
-    assert [(t["source_id"], t["ticket_id"], t["status"]) for t in me.get("/v1/source-tickets").json()["items"]] == [("12345-1", ticket, "accepted")]
-    assert me.get("/v1/source-tickets?source_id=2").json()["items"] == []
-    world.settle()
-    assert [(e["subject_id"], e["action"]) for e in me.get("/v1/changes").json()["items"]] == [
-        (ticket, "submit"), (ticket, "accept")], "what is between staff is not told"
-
-
 def test_a_program_counts_no_few_people(world):
     """k = 5: of fewer nothing is told, and of no tag of fewer."""
     client = make(world, scopes=["people:aggregate"])

@@ -62,7 +62,7 @@ def planted(shared):
     shared.dispatched = [plant_module.plant_dispatch(shared, shared.plants[n], org) for n, org in ((3, "department"), (2, None))]
     shared.houses = plant_module.plant_houses(shared)
     shared.areas = plant_module.plant_duty_areas(shared)
-    shared.clients = plant_module.plant_clients(shared)
+    shared.clients, shared.sources = plant_module.plant_clients(shared), plant_module.plant_sources(shared)
     shared.redraws = plant_module.plant_redraws(shared)
     shared.people = plant_module.plant_people(shared)
     shared.exports = plant_module.plant_exports(shared)
@@ -135,7 +135,9 @@ class Reader:
         if name in OF_CARE:
             return [ids[OF_CARE[name]] for those in (self.world.people, self.world.care) for ids in those.values() if OF_CARE[name] in ids]
         if name == "ticket_id":
-            return [plant.id for _, plant, _ in self.world.dispatched]
+            return [plant.id for _, plant, _ in self.world.dispatched] + [plant.id for plant, _, _ in self.world.sources]
+        if name == "source_id":
+            return [mark for _, _, mark in self.world.sources]
         if name == "lead_id":
             return [account_id(n) for n in ("lead", "lead_next", "lead_far")]
         if schema.get("format") == "uuid":
@@ -322,7 +324,10 @@ def test_no_marker_out_of_scope_in_any_reply(readers, planted, name):
     hidden += [ids["persons"] for path, ids in planted.people.items() if plant_module.viewer(name, path) is None]
     hidden += [word for path, words in planted.imports.items() if not sees_redraw(name, path) for word in words]
     hidden += [part for part, plant, _ in planted.dispatched if not plant.known_to(name)]
+    hidden += [mark for plant, system, mark in planted.sources if not plant_module.sees_source(name, plant, system)]
     hidden = set(hidden) - {word for case in planted.dispatched for word in plant_module.of_case(name, *case)}
+    if name == "program":
+        hidden -= {plant.id for plant, system, _ in planted.sources if plant_module.sees_source(name, plant, system)}
     for where, text in reader.text:
         # what one asks for comes back in no list; an echo of the address would be one
         leaks += [f"{mark} in {where}" for mark in hidden if mark in text]
@@ -351,9 +356,10 @@ def test_every_marker_in_scope_is_found(readers, planted, name):
     visible += [ids["mark"] + kind for path, ids in planted.care.items() for kind in "vkpd"
                 if (sees_care if kind in "vk" else sees_plan)(name, path)]
     visible += [word for path, words in planted.imports.items() if sees_redraw(name, path) for word in words]
+    visible += [mark for plant, system, mark in planted.sources if plant_module.sees_source(name, plant, system)]
     visible += [word for case in planted.dispatched for word in plant_module.of_case(name, *case)]
     assert [m for m in visible if m not in everything] == []
-    assert visible or name in ("lead_ended", "visitor", "program")
+    assert visible or name in ("lead_ended", "visitor")
 
 
 def test_the_rules_of_fields_are_those_written_by_hand(planted):
@@ -450,7 +456,7 @@ def test_who_acts_for_an_organisation_sees_the_tree_and_no_more(readers, planted
     called = {where.split()[0] for where, _ in readers[name].text}
     own = {op.id for op in GETS if "/me" in op.template}
     assert called - own == {"listGrids", "getGrid", "listCategories"} | (
-        {"getTicket", "listSourceTickets", "listChanges", "getChangesHead", "getPersonSummary"} if name == "program" else
+        {"getTicket", "listSourceTickets", "listSourceUpdates", "listChanges", "getChangesHead", "getPersonSummary"} if name == "program" else
         {"listMyClaims", "listStreets", "listJoinableGrids"} - own | {o for o in PUT_TO_ORGS if name in SPEC.by_id[o].roles})
     me = getattr(planted, name).get("/v1/me").json()
     assert (me["role"], me["scopes"], me["street_id"]) == (WHO[name][0], [], 1)
@@ -610,7 +616,7 @@ def state(world):
         " (select json_agg((id, state, attempts) order by id) from care.visit)::text, (select json_agg((id, state) order by id) from care.pairing)::text,"
         " (select json_agg((id, state) order by id) from care.alarm)::text, (select sum(attempts) from care.knock),"
         " (select json_agg((id, version) order by id) from care.diary)::text, (select json_agg((id, version) order by id) from care.mediation)::text,"
-        " (select json_agg((id, version) order by id) from duty.review)::text, (select count(*) from duty.suggestion),"
+        " (select count(*) from ticket.source), (select json_agg((id, version) order by id) from duty.review)::text, (select count(*) from duty.suggestion),"
         " (select json_agg((id, revoked_at) order by id) from identity.client_secret)::text, (select count(*) from transfer.export), (select count(*) from ticket.comment), (select count(*) from ticket.supporter)")
 
 

@@ -36,6 +36,11 @@ language sql stable parallel safe
 return nullif(current_setting('linli.scopes', true), '')::text[];
 comment on function core.scopes() is 'Grid paths the caller answers for, each ending in /; null outside a context.';
 
+create function core.systems() returns text[]
+language sql stable parallel safe
+return nullif(current_setting('linli.systems', true), '')::text[];
+comment on function core.systems() is 'Outside systems a program speaks for, whose numbers it brings; null for everybody else.';
+
 create function core.path_end(path text) returns text
 language sql immutable strict parallel safe
 return left(path, -1) || '0';
@@ -368,8 +373,8 @@ comment on function core.put_event(text, uuid, text, text, text, text, uuid, boo
 	'Appends the event of a state change by the caller; returns its id. For functions owned by linli_owner.';
 
 ---------------------------------------------------------------- entering
--- Reads identity.session (0002) and grid.assignment (0003): PL/pgSQL binds
--- those names when it first runs.
+-- Reads identity.session, grid.assignment and identity.client of later
+-- migrations: PL/pgSQL binds those names when it first runs.
 create function core.enter(session uuid, actor uuid, role text, street integer, epoch integer) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -402,6 +407,10 @@ begin
 		-- Nothing by place: what they may see is granted thing by thing.
 		made := set_config('linli.scopes', '{}', true);
 		made := set_config('linli.org', coalesce(org::text, ''), true);
+		if enter.role = 'client' then
+			select set_config('linli.systems', c.systems::text, true) into made
+			from identity.client c where c.account_id = enter.actor;
+		end if;
 	end if;
 end
 $$;
@@ -443,7 +452,7 @@ comment on function core.enter_system(integer) is
 
 ---------------------------------------------------------------- grants
 grant select on core.region, core.transition, core.event, core.idempotency to linli_app;
-grant execute on function core.actor(), core.role(), core.org(), core.street(), core.scopes(),
+grant execute on function core.actor(), core.role(), core.org(), core.street(), core.scopes(), core.systems(),
 	core.path_end(text), core.path_head(text, integer), core.scope_ranges(), core.may_see(text, uuid, boolean),
 	core.may_see_private(text, uuid), core.now(), core.today(),
 	core.colour(timestamptz, timestamptz, timestamptz),

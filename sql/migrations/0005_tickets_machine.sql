@@ -506,6 +506,10 @@ begin
 	where street_id = core.street() and ticket_id = p_id;
 	update ticket.dispatch set path = p_path
 	where street_id = core.street() and ticket_id = p_id;
+	update ticket.source set path = p_path
+	where street_id = core.street() and ticket_id = p_id;
+	update ticket.source_update set path = p_path
+	where street_id = core.street() and ticket_id = p_id;
 	update clock.clock set path = p_path
 	where street_id = core.street() and subject_id in (select p_id
 		union all select d.id from ticket.dispatch d where d.street_id = core.street() and d.ticket_id = p_id);

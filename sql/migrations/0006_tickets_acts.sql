@@ -20,6 +20,7 @@ begin
 		perform core.fail(409, 'target_not_open', '/target_id');
 	end if;
 	n := 1 + ticket.adopt(t.id, p_target, core.role());
+	perform ticket.move_sources(t.id, goal.id, goal.path);
 	update ticket.ticket x set merged_into = p_target, merged_count = 0
 	where x.street_id = t.street_id and x.id = t.id;
 	update ticket.ticket x set merged_count = x.merged_count + n,

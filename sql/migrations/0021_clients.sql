@@ -8,6 +8,7 @@ create table identity.client (
 	street_id integer not null,
 	org_id uuid,
 	scopes text[] not null,
+	systems text[] not null default '{}',
 	nets cidr[] not null default '{}',
 	per_minute integer not null check (per_minute between 1 and 60000),
 	burst integer not null check (burst between 1 and 10000),
@@ -20,7 +21,7 @@ create table identity.client (
 );
 create index client_street on identity.client (street_id, account_id);
 comment on table identity.client is
-	'class: key. What a program may do (scopes, of ClientScope in the contract), from where (empty nets: from anywhere), how often; with jwks it proves itself by a key, else by a secret.';
+	'class: key. What a program may do (scopes, of ClientScope in the contract), whose numbers it brings (systems), from where (empty nets: from anywhere), how often; with jwks it proves itself by a key, else by a secret.';
 alter table identity.client enable row level security;
 alter table identity.client force row level security;
 create policy functions on identity.client to linli_owner using (true);
@@ -122,12 +123,12 @@ comment on function identity.client_token(uuid, text, text, bigint, text[], uuid
 
 ---------------------------------------------------------------- administration, by the street
 create function identity.clients(wanted uuid)
-returns table (_etag text, id uuid, name text, org_id uuid, scopes json, nets json, per_minute integer, burst integer,
+returns table (_etag text, id uuid, name text, org_id uuid, scopes json, systems json, nets json, per_minute integer, burst integer,
 	jwks json, disabled boolean, secrets json, created_at timestamptz, updated_at timestamptz)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
-	return query select c.version::text, c.account_id, a.display_name, c.org_id, to_json(c.scopes), to_json(c.nets::text[]),
+	return query select c.version::text, c.account_id, a.display_name, c.org_id, to_json(c.scopes), to_json(c.systems), to_json(c.nets::text[]),
 		c.per_minute, c.burst, c.jwks, c.disabled_at is not null,
 		(select coalesce(json_agg(json_build_object('id', s.id, 'created_at', s.created_at) order by s.id), '[]')
 			from identity.client_secret s where s.account_id = c.account_id and s.revoked_at is null),
@@ -154,7 +155,7 @@ end
 $$;
 comment on function identity.own_client(uuid) is 'A client the caller administers, locked. LN404 not_found.';
 
-create function identity.put_client(id uuid, if_match text, name text, org uuid, scopes jsonb, nets jsonb,
+create function identity.put_client(id uuid, if_match text, name text, org uuid, scopes jsonb, systems jsonb, nets jsonb,
 	per_minute integer, burst integer, jwks jsonb) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -164,7 +165,7 @@ declare
 	places cidr[];
 begin
 	begin
-		places := array(select n::cidr from jsonb_array_elements_text($6) n);
+		places := array(select n::cidr from jsonb_array_elements_text($7) n);
 	exception when invalid_text_representation then
 		perform core.fail(422, 'net_invalid', '/nets');
 	end;
@@ -190,16 +191,16 @@ begin
 		perform identity.revoke_all($1, 'client_changed');
 		perform identity.log('client_changed', $1, true, null, json_build_object('by', core.actor()));
 	end if;
-	insert into identity.client as x (account_id, street_id, org_id, scopes, nets, per_minute, burst, jwks, updated_by)
-	values ($1, street, $4, array(select jsonb_array_elements_text($5)), places, $7, $8,
-		nullif($9, 'null')::json, core.actor())
+	insert into identity.client as x (account_id, street_id, org_id, scopes, systems, nets, per_minute, burst, jwks, updated_by)
+	values ($1, street, $4, array(select jsonb_array_elements_text($5)), array(select jsonb_array_elements_text($6)), places, $8, $9,
+		nullif($10, 'null')::json, core.actor())
 	on conflict on constraint client_pkey do update set org_id = excluded.org_id, scopes = excluded.scopes,
-		nets = excluded.nets, per_minute = excluded.per_minute, burst = excluded.burst, jwks = excluded.jwks,
+		systems = excluded.systems, nets = excluded.nets, per_minute = excluded.per_minute, burst = excluded.burst, jwks = excluded.jwks,
 		version = x.version + 1, updated_at = core.now(), updated_by = excluded.updated_by;
 	update identity.account_role r set org_id = $4 where r.account_id = $1 and r.role = 'client';
 end
 $$;
-comment on function identity.put_client(uuid, text, text, uuid, jsonb, jsonb, integer, integer, jsonb) is
+comment on function identity.put_client(uuid, text, text, uuid, jsonb, jsonb, jsonb, integer, integer, jsonb) is
 	'Creates a client (if_match null) or writes all of it, which ends its tokens. LN404 not_found, LN412 version_conflict, LN422 net_invalid, org_not_found.';
 
 create function identity.add_client_secret(id uuid, client uuid, hash text) returns void
@@ -249,35 +250,6 @@ end
 $$;
 comment on function identity.bar_client(uuid, boolean) is 'Bars a client and ends its tokens, or lets it in again. LN404 not_found.';
 
----------------------------------------------------------------- what they report
-create table ticket.source (
-	street_id integer not null,
-	client_id uuid not null,
-	source_id text collate "C" not null,
-	ticket_id uuid not null,
-	primary key (street_id, client_id, source_id),
-	foreign key (street_id, ticket_id) references ticket.ticket (street_id, id)
-);
-comment on table ticket.source is
-	'class: street. Tickets that programs brought: as what the ticket is known in the system it comes from, where it is one.';
-alter table ticket.source enable row level security;
-alter table ticket.source force row level security;
-create policy own on ticket.source using (street_id = core.street() and client_id = core.actor());
-
-create function ticket.submit_source(p_id uuid, p_source text, b jsonb) returns void
-language plpgsql security definer set search_path = pg_catalog, pg_temp
-as $$
-begin
-	perform ticket.submit(p_id, b);
-	insert into ticket.source (street_id, client_id, source_id, ticket_id)
-	values (core.street(), core.actor(), p_source, p_id);
-exception when unique_violation then
-	perform core.fail(409, 'source_id_taken', '/source_id');
-end
-$$;
-comment on function ticket.submit_source(uuid, text, jsonb) is
-	'A ticket brought by a program, once under each id of its own. LN409 source_id_taken, and as ticket.submit.';
-
 create function identity.sweep_assertions() returns integer
 language plpgsql
 as $$
@@ -295,7 +267,6 @@ comment on function identity.sweep_assertions() is 'Of identity.sweep(): asserti
 ---------------------------------------------------------------- grants
 grant execute on function identity.client_keys(uuid),
 	identity.client_token(uuid, text, text, bigint, text[], uuid, integer, text), identity.clients(uuid),
-	identity.put_client(uuid, text, text, uuid, jsonb, jsonb, integer, integer, jsonb),
+	identity.put_client(uuid, text, text, uuid, jsonb, jsonb, jsonb, integer, integer, jsonb),
 	identity.add_client_secret(uuid, uuid, text), identity.end_client_secret(uuid),
-	identity.bar_client(uuid, boolean), ticket.submit_source(uuid, text, jsonb) to linli_app;
-grant select on ticket.source to linli_app;
+	identity.bar_client(uuid, boolean) to linli_app;

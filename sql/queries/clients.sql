@@ -10,26 +10,6 @@ select verdict, session_id, account_id, role, street_id, epoch, scope, nets, per
 from identity.client_token(:client::uuid, :secret_hash::text, :jti::text, :jti_end::bigint, :wanted_scope::text[],
 	:new_id::uuid, :token_seconds::int, :client_address::text);
 
--- name: submitSourceTicket
-select ticket.submit_source(:new_id::uuid, :source_id::text, jsonb_build_object('kind', :kind::text,
-	'category', :category::text, 'urgency', :urgency::text, 'title', :title::text,
-	'description', :description::text, 'grid_id', :grid_id::uuid, 'contact_name', :contact_name::text,
-	'contact_phone', :contact_phone::text, 'contact_phone_mask', :contact_phone_mask::text,
-	'contact_phone_index', :contact_phone_index::text, 'address', :address::text,
-	'position', :position::jsonb, 'answers', :answers::jsonb));
-select t.*, '/v1/tickets/' || t.id as _location from ticket.detail t
-where t._street_id = :street::int and t.id = :new_id::uuid;
-
--- name: listSourceTickets
-select s.source_id, t.id as ticket_id, t.number, t.status, t.updated_at, t.id as _cursor
-from ticket.source s join ticket.ticket t on t.street_id = s.street_id and t.id = s.ticket_id
-where s.street_id = :street::int and s.client_id = :actor::uuid
-	and t.id > case when :after::text is null
-		then '00000000-0000-0000-0000-000000000000' else :after::uuid end
-	and (:source_id::text is null or s.source_id = :source_id::text)
-	and (:updated_after::timestamptz is null or t.updated_at > :updated_after::timestamptz)
-order by t.id limit :limit::int + 1;
-
 -- name: listClients
 select c.*, c.id as _cursor from identity.clients(null) c
 where c.id > case when :after::text is null
@@ -40,12 +20,12 @@ order by c.id limit :limit::int + 1;
 select * from identity.clients(:id::uuid);
 
 -- name: createClient
-select identity.put_client(:new_id::uuid, null, :name::text, :org_id::uuid, :scopes::jsonb, :nets::jsonb,
+select identity.put_client(:new_id::uuid, null, :name::text, :org_id::uuid, :scopes::jsonb, :systems::jsonb, :nets::jsonb,
 	:per_minute::int, :burst::int, coalesce(:jwks::jsonb, 'null'));
 select c.*, '/v1/clients/' || c.id as _location from identity.clients(:new_id::uuid) c;
 
 -- name: updateClient
-select identity.put_client(:id::uuid, :if_match::text, :name::text, :org_id::uuid, :scopes::jsonb, :nets::jsonb,
+select identity.put_client(:id::uuid, :if_match::text, :name::text, :org_id::uuid, :scopes::jsonb, :systems::jsonb, :nets::jsonb,
 	:per_minute::int, :burst::int, coalesce(:jwks::jsonb, 'null'));
 select * from identity.clients(:id::uuid);
 

@@ -178,7 +178,7 @@ select is_empty($$select name from routine where prosecdef and split_part(name, 
 	'transfer.sweep', 'transfer.unowned', 'transfer.work',
 	'ticket.act', 'ticket.act_part', 'ticket.case_of', 'ticket.end_round', 'ticket.lock_case', 'ticket.move_part', 'ticket.put_routes', 'ticket.read_case', 'ticket.add_comment', 'ticket.add_photo',
 	'ticket.adopt', 'ticket.close_silent', 'ticket.contact', 'ticket.drop_photos', 'ticket.edit',
-	'ticket.hand_over', 'ticket.is_rare', 'ticket.match', 'ticket.release_due', 'ticket.restamp', 'ticket.submit_source', 'ticket."similar"',
+	'ticket.hand_over', 'ticket.is_rare', 'ticket.match', 'ticket.release_due', 'ticket.restamp', 'ticket.add_source', 'ticket.join_number', 'ticket.join_source', 'ticket.known_as', 'ticket.note_update', 'ticket.outcome_of', 'ticket.pick_sources', 'ticket.read_outcome', 'ticket.sources', 'ticket.submit_source', 'ticket.update_source', 'ticket."similar"',
 	'ticket.similar_to', 'ticket.submit', 'ticket.tell_merged', 'ticket.transfer', 'ticket.unnamed_photos',
 	'people.duplicates', 'people.join_records', 'people.join_rows', 'people.merge_persons', 'people.part_records',
 	'people.part_rows', 'people.tell_apart', 'people.unmerge_person',
@@ -191,7 +191,7 @@ select is_empty($$select name, proconfig from routine
 	and split_part(name, '(', 1) not in ('care.add_reporter', 'care.check_mediator', 'care.put_mediator', 'care.stamp', 'care.count_visits_whole', 'care.doors', 'care.figures_whole', 'care.fill', 'care.helped', 'care.lapse',
 		'care.plan_season', 'care.seen', 'core.changed_streets', 'core.horizon', 'core.newest_event', 'field.keep_time', 'field.org_timeline', 'field.team_finds', 'grid.describe_moves', 'grid.execute_redraw', 'grid.move_dwellings', 'people.accesses_of', 'people.address_of', 'people.counts', 'people.drop_health', 'people.join_records', 'people.join_rows', 'people.of_number', 'people.part_records', 'people.part_rows', 'people.refresh', 'people.remove', 'people.resettle', 'people.restrict', 'people.secret_of', 'people.somebody',
 		'rate.blocks', 'rate.sums', 'rate.voices', 'ticket.adopt', 'ticket.end_round', 'ticket.hand_over', 'ticket.is_rare', 'ticket.lock_case', 'ticket.move_part', 'ticket.read_case',
-		'ticket.restamp', 'ticket.tell_merged')$$, 'no other function widens its context');
+		'ticket.restamp', 'ticket.tell_merged', 'ticket.add_source', 'ticket.known_as', 'ticket.note_update', 'ticket.pick_sources', 'ticket.read_outcome')$$, 'no other function widens its context');
 select is_empty($$select name from routine where proowner = 'linli_matcher'::regrole
 	and not (prosecdef and split_part(name, '(', 1) in ('grid.at', 'ticket.match'))$$,
 	'the matcher owns two functions, which pass row-level security');
