@@ -20,7 +20,7 @@ struct csv {
 };
 
 static void *
-csv_open(const char *path)
+csv_open(const char *path, const char *title)
 {
 	int fd =
 		open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
@@ -28,6 +28,7 @@ csv_open(const char *path)
 	FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
 	struct csv *c;
 
+	(void)title;
 	if (!out) {
 		if (fd >= 0)
 			close(fd);

@@ -79,13 +79,14 @@ write_lines(const struct table_format *f, void *table, FILE *lines,
 
 bool
 table_write(const struct table_format *format, const char *path,
-	    const char *head, FILE *lines, bool (*stop)(void), const char **why)
+	    const char *title, const char *head, FILE *lines,
+	    bool (*stop)(void), const char **why)
 {
 	void *table;
 
 	*why = NULL;
 	errno = 0;
-	table = format->open(path);
+	table = format->open(path, title);
 	if (!table) {
 		memory_check();
 		*why = strerror(errno);

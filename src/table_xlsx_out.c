@@ -33,8 +33,29 @@ touch(const char *path)
 	return fd >= 0 && close(fd) == 0;
 }
 
+/* On A4 across, as wide as the sheet; columns, title and page on each page. */
+static void
+set_pages(lxw_worksheet *sheet, const char *title)
+{
+	char header[LXW_HEADER_FOOTER_MAX] = "&C";
+	size_t len = 2;
+
+	for (; *title && len + 3 < sizeof(header); title++) {
+		header[len++] = *title;
+		if (*title == '&') /* else a code of theirs */
+			header[len++] = '&';
+	}
+	worksheet_freeze_panes(sheet, 1, 0);
+	worksheet_repeat_rows(sheet, 0, 0);
+	worksheet_set_landscape(sheet);
+	worksheet_set_paper(sheet, 9);
+	worksheet_fit_to_pages(sheet, 1, 0);
+	worksheet_set_header(sheet, header);
+	worksheet_set_footer(sheet, "&C&P/&N");
+}
+
 static void *
-xlsx_open(const char *path)
+xlsx_open(const char *path, const char *title)
 {
 	lxw_workbook_options options = { .constant_memory = LXW_TRUE };
 	struct xlsx *x;
@@ -51,7 +72,7 @@ xlsx_open(const char *path)
 	x->sheet = workbook_add_worksheet(x->book, NULL);
 	if (!x->sheet)
 		abort();
-	worksheet_freeze_panes(x->sheet, 1, 0);
+	set_pages(x->sheet, title);
 	return x;
 }
 

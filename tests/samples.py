@@ -782,6 +782,8 @@ NEEDS = {
     "startHazard": hazard_in("notice_issued"), "verifyHazard": hazard_in("submitted_for_recheck"),
     "failHazard": hazard_in("submitted_for_recheck"), "closeHazard": hazard_in("verified"),
     "createHazardFromTicket": in_state("accepted"),
+    "putLedgers": with_if_match("/v1/ledgers", lambda world, role: {"ids": {}}),
+    "listLedgerRows": lambda world, role: {"query": {"ledger": "rounds"}},
     "callTicket": in_state("escalated_community"), "dispatchTicket": in_state("called"),
     "getDispatch": part_in("dispatched"), "reportInDispatch": part_in("dispatched"), "startDispatch": part_in("reported_in"),
     "finishDispatch": part_in("in_progress"), "returnDispatch": part_in("dispatched"), "upholdDispatchReturn": part_in("return_asked"),

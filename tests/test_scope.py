@@ -28,7 +28,7 @@ ACCOUNTS = {"resident": 1, "resident2": 2, "lead": 3, "lead2": 4, "lead_next": 5
 ORGS = {s: [f"01900000-0000-800{s}-8000-60000000000{n}" for n in range(1, 4 - s)] for s in (1, 2)}
 
 # What must stand in the query.
-REQUIRED = {"listSimilarTickets": {"category": "oil_smoke"}, "listBoundaries": {"crs": "gcj02"},
+REQUIRED = {"listLedgerRows": {"ledger": "rounds"}, "listSimilarTickets": {"category": "oil_smoke"}, "listBoundaries": {"crs": "gcj02"},
             "listGridBoundaries": {"crs": "wgs84"}, "locateGrid": {"lon": 104.085, "lat": 30.66, "crs": "wgs84"}}
 
 # What ids a filter takes that is not of grids.

@@ -17,7 +17,7 @@ create table transfer.export_kind (
 	check (cardinality(fields) = cardinality(titles))
 );
 comment on table transfer.export_kind is
-	'class: reference. What may be exported by whom and narrowed how; the columns, and words that stand for codes in them; whether it tells of persons; how many an account may ask for in 24 hours, and how long the file is kept. The rows are a branch of transfer.export_lines().';
+	'class: reference. What may be exported by whom and narrowed how; the columns, and words that stand for codes in them; whether it tells of persons; how many an account may ask for in 24 hours, and how long the file is kept. The rows are a branch of transfer.export_lines(), those of ledgers of duty.ledger_lines().';
 insert into transfer.export_kind (code, roles, filters, fields, titles, words, personal) values
 	('persons', '{community}', '{grid_id,tag}',
 		'{id,name,sex,born_on,birth_year,phone_mask,id_number_mask,verified,verified_on,address,grid,tags,is_minor,withheld,has_account,household_id,updated_at}',
@@ -34,26 +34,7 @@ insert into transfer.export_kind (code, roles, filters, fields, titles, words, p
 	('tickets', '{community,street}', '{grid_id,status,from,to}',
 		'{number,kind,category,urgency,status,title,grid,on_behalf,contact_name,contact_phone_mask,address,stars,created_at,updated_at}',
 		'{编号,类型,类别,紧急程度,状态,标题,网格,代报,联系人,联系电话,地址,评分,提交时间,更新时间}',
-		'{"problem": "问题", "suggestion": "建议", "dispute": "纠纷", "consultation": "咨询", "praise": "表扬", "normal": "一般", "urgent": "紧急", "critical": "特急", "true": "是", "false": "否"}', true),
-	-- 三本两表一册, of what was entered already; 居民花名册 and 重点人群 are persons, without and with a tag.
-	('diary', '{community}', '{grid_id,from,to}',
-		'{on_date,grid,topic,text,name,author_name,ticket_number}', '{日期,网格,主题,内容,涉及居民,记录人,诉求编号}',
-		'{"care": "关爱", "hazard": "隐患", "dispute": "纠纷", "service": "服务", "opinion": "民意", "other": "其他"}', true),
-	('visits', '{community}', '{grid_id}',
-		'{due_on,grid,theme,name,address,state,attempts,reported_at,reported_name,note}',
-		'{应访日期,网格,主题,姓名,地址,结果,次数,走访时间,走访人,记录}',
-		'{"planned": "待访", "done": "已访", "refused": "拒访", "not_home": "不在家", "by_phone": "电话联系", "missed": "未访", "cancelled": "取消"}', true),
-	('patrols', '{community}', '{grid_id}',
-		'{on_day,grid,name,done,total,status}', '{日期,网格,巡查,已到点数,应到点数,状态}',
-		'{"open": "待巡", "done": "已巡", "missed": "未巡"}', false),
-	('hazards', '{community}', '{grid_id,from,to}',
-		'{number,kind,grade,status,title,grid,address,org_name,due_at,overdue,created_at,closed_at}',
-		'{编号,类型,等级,状态,标题,网格,地址,整改单位,整改期限,逾期,发现时间,办结时间}',
-		'{"fire": "消防", "gas": "燃气", "electricity": "用电", "ebike": "电动车", "structure": "房屋", "falling": "高空坠物", "water": "水患", "traffic": "交通", "equipment": "设备", "other": "其他", "general": "一般", "serious": "较大", "immediate": "紧急", "found": "待确认", "confirmed": "已确认", "notice_issued": "已通知", "rectifying": "整改中", "submitted_for_recheck": "待复查", "recheck_failed": "复查未过", "escalated": "已上报", "verified": "复查通过", "closed": "已办结", "dismissed": "不成立", "true": "是", "false": "否"}', true),
-	('grids', '{community}', '{grid_id}',
-		'{name,code,kind,leads,dwellings,households,persons,open_tickets,open_hazards,visits_due}',
-		'{网格,编码,类别,网格长,房屋,户,人,未结诉求,未结隐患,待访户}',
-		'{"master": "总网格", "general": "一般网格", "micro": "微网格", "special": "专属网格"}', true);
+		'{"problem": "问题", "suggestion": "建议", "dispute": "纠纷", "consultation": "咨询", "praise": "表扬", "normal": "一般", "urgent": "紧急", "critical": "特急", "true": "是", "false": "否"}', true);
 
 create table transfer.export (
 	street_id integer not null,
@@ -68,6 +49,9 @@ create table transfer.export (
 	format text not null check (format in ('csv', 'xlsx')),
 	filter jsonb not null,
 	reason text not null,
+	fields text[] not null,
+	titles text[] not null,
+	title text,
 	state text not null default 'waiting' check (state in ('waiting', 'running', 'done', 'refused', 'failed', 'dropped')),
 	rows bigint not null default 0,
 	bytes bigint not null default 0,
@@ -83,6 +67,8 @@ create index export_open on transfer.export (street_id, created_at) where state 
 create index export_account on transfer.export (street_id, account_id, created_at);
 comment on table transfer.export is
 	'class: street. A file somebody asked for: rows and bytes of it so far and the cursor after them. For their eyes in that role alone.';
+comment on column transfer.export.fields is
+	'Columns as they were when it was asked for: the kind''s, or those of the street''s template of a ledger';
 comment on column transfer.export.state is
 	'refused: who asked may no longer; failed: told in the log; dropped: somebody of that ground was erased since';
 alter table transfer.export enable row level security;
@@ -118,10 +104,12 @@ begin
 		and x.created_at > core.now() - interval '24 hours') >= k.per_day then
 		perform core.fail(429, 'exports_exhausted');
 	end if;
-	insert into transfer.export (street_id, id, path, scopes, account_id, for_role, session_id, epoch, what, format, filter, reason)
+	insert into transfer.export (street_id, id, path, scopes, account_id, for_role, session_id, epoch, what, format, filter, reason,
+		fields, titles, title)
 	select core.street(), p_id, (core.scopes())[1], core.scopes(), core.actor(), core.role(), s.id, s.epoch,
-		k.code, b ->> 'format', f, core.mask_text(b ->> 'reason')
-	from identity.session s where s.id = p_session;
+		k.code, b ->> 'format', f, core.mask_text(b ->> 'reason'), coalesce(t.columns, k.fields), coalesce(t.headings, k.titles), t.title
+	from identity.session s left join duty.template_of(k.code) t on true where s.id = p_session
+	returning fields into k.fields;
 	perform audit.put('export_request', 'export', p_id, null, k.fields, b ->> 'reason',
 		json_build_object('what', k.code, 'format', b ->> 'format', 'filter', f));
 end
@@ -153,9 +141,8 @@ begin
 		perform core.fail(403, 'export_out_of_scope');
 	end if;
 	update transfer.export x set downloads = x.downloads + 1 where x.street_id = e.street_id and x.id = p_id;
-	perform audit.put('export_download', 'export', p_id, null, k.fields, e.reason,
-		json_build_object('what', e.what, 'format', e.format, 'rows', e.rows), e.path)
-	from transfer.export_kind k where k.code = e.what;
+	perform audit.put('export_download', 'export', p_id, null, e.fields, e.reason,
+		json_build_object('what', e.what, 'format', e.format, 'rows', e.rows), e.path);
 	return query select e.id::text, e.format,
 		e.what || to_char(e.done_at at time zone 'Asia/Shanghai', '-YYYYMMDD-HH24MI') || '.' || e.format;
 end
@@ -238,7 +225,7 @@ declare
 	hi constant text collate "C" := coalesce(core.path_end(place), (select max(r.hi) from core.scope_ranges() r));
 	last uuid := '00000000-0000-0000-0000-000000000000';
 begin
-	if e.cursor is not null and e.what not in ('tickets', 'hazards') then
+	if e.cursor is not null and e.what in ('households', 'dwellings') then
 		lo := split_part(e.cursor, ' ', 1);
 		last := split_part(e.cursor, ' ', 2)::uuid;
 	end if;
@@ -280,54 +267,18 @@ begin
 				left join ticket.category c on c.code = b.category
 				left join grid.grid g on g.street_id = street and g.id = b.grid_id
 				order by b.created_at desc, b.id desc;
-		when 'diary' then
-			return query select jsonb_build_array(d.on_date, (select g.name from grid.grid g where g.street_id = street and g.id = d.grid_id),
-					w ->> d.topic, d.text, d.name, d.author_name, d.ticket_number), d.on_date || ' ' || d.id
-				from care.diaries(null, transfer.day_of(e.filter ->> 'from'), transfer.day_of(e.filter ->> 'to'), null, null, null, null, null,
-					(e.filter ->> 'grid_id')::uuid, null, e.cursor, p_most) d
-				order by d.on_date desc, d.id desc;
-		when 'visits' then
-			return query select jsonb_build_array(v.due_on, (select g.name from grid.grid g where g.street_id = street and g.id = v.grid_id),
-					v.theme, v.name, v.address, w ->> v.state, v.attempts, transfer.time_text(v.reported_at), v.reported_name, v.note),
-					v.due_on || ' ' || v.id
-				from care.visits(null, null, null, null, null, null, null, (e.filter ->> 'grid_id')::uuid, null, null, e.cursor, p_most) v
-				order by v.due_on, v.id;
-		when 'patrols' then
-			return query select jsonb_build_array(t.on_day, (select g.name from grid.grid g where g.street_id = street and g.path = t._path),
-					t.name, t.done, t.total, w ->> t.status), t._path || ' ' || t.id
-				from field.patrol_task_view t
-				where t._street_id = street and (t._path, t.id) > (lo, last) and t._path < hi
-				order by t._path, t.id limit p_most;
-		when 'hazards' then
-			return query select jsonb_build_array(h.number, w ->> h.kind, w ->> h.grade, w ->> h.status, h.title, h.grid_name, h.address,
-					h.org_name, transfer.time_text(h.due_at), w ->> h.overdue::text, transfer.time_text(h.created_at), transfer.time_text(h.closed_at)),
-					h.created_at || ':' || h.id
-				from field.hazard_view h
-				where h._street_id = street and h._path >= lo and h._path < hi
-					and (h.created_at, h.id) < (coalesce(ticket.cursor_at(e.cursor), 'infinity'), coalesce(ticket.cursor_id(e.cursor), 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-					and h.created_at >= coalesce((e.filter ->> 'from')::timestamptz, '-infinity')
-					and h.created_at < coalesce((e.filter ->> 'to')::timestamptz, 'infinity')
-				order by h.created_at desc, h.id desc limit p_most;
-		when 'grids' then
-			return query select jsonb_build_array(g.name, g.code, w ->> g.kind,
-					(select string_agg(a.name, '、' order by a.name) from grid.assignment a where a.street_id = street and a.grid_id = g.id
-						and a.from_on <= core.today() and (a.to_on is null or a.to_on > core.today())),
-					(select count(*) from grid.dwelling x where x.street_id = street and x.path ^@ g.path),
-					(select count(*) from people.household x where x.street_id = street and x.path ^@ g.path),
-					(select count(*) from people.person x where x.street_id = street and x.path ^@ g.path and x.status = 'active'),
-					(select count(*) from ticket.ticket x where x.street_id = street and x.path ^@ g.path and x.is_open),
-					(select count(*) from field.hazard x where x.street_id = street and x.path ^@ g.path and x.is_open),
-					(select count(*) from care.visit x where x.street_id = street and x.path ^@ g.path
-						and x.state in ('planned', 'refused', 'not_home', 'by_phone'))), g.path || ' ' || g.id
-				from grid.grid g
-				where g.street_id = street and (g.path, g.id) > (lo, last) and g.path < hi
-					and (g.valid_to is null or g.valid_to > core.today())
-				order by g.path, g.id limit p_most;
+		else return query select * from duty.ledger_lines(e, p_most);
 	end case;
 end
 $$;
 comment on function transfer.export_lines(transfer.export, integer) is
 	'The next lines of an export as JSON arrays in the order of its kind''s fields, each with the cursor after it; a null line is none. In the context of who asked.';
+
+create function transfer.cut(line jsonb, kind text[], wanted text[]) returns jsonb
+language sql immutable parallel safe
+return case when line is not null then
+	(select jsonb_agg(line -> (array_position(kind, f) - 1) order by n) from unnest(wanted) with ordinality x (f, n)) end;
+comment on function transfer.cut(jsonb, text[], text[]) is 'Of a line in the order of its kind''s fields the ones wanted, in that order.';
 
 ---------------------------------------------------------------- the job
 create function transfer.enter_as(e transfer.export) returns boolean
@@ -371,9 +322,8 @@ begin
 		update transfer.export x set state = 'done', bytes = (p_done ->> 'made')::bigint, done_at = core.now(), updated_at = core.now(),
 			expires_at = core.now() + make_interval(hours => k.keep_hours)
 		from transfer.export_kind k where x.street_id = p_street and x.id = e.id and k.code = e.what;
-		perform audit.put('export', 'export', e.id, null, k.fields, e.reason,
-			json_build_object('what', e.what, 'format', e.format, 'filter', e.filter, 'rows', e.rows), e.path)
-		from transfer.export_kind k where k.code = e.what;
+		perform audit.put('export', 'export', e.id, null, e.fields, e.reason,
+			json_build_object('what', e.what, 'format', e.format, 'filter', e.filter, 'rows', e.rows), e.path);
 	end if;
 end
 $$;
@@ -381,7 +331,7 @@ comment on function transfer.note_export(integer, jsonb) is
 	'What the job process tells of {id}: rows, bytes and cursor it has written so far (all 0: begin again), the bytes of the file it made, or that it failed.';
 
 create function transfer.export_step(p_done jsonb)
-returns table (id uuid, format text, phase text, rows bigint, bytes bigint, cursor text, line text)
+returns table (id uuid, format text, phase text, rows bigint, bytes bigint, cursor text, line text, title text)
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -407,8 +357,8 @@ begin
 			continue;
 		end if;
 		begin
-			return query select e.id, e.format, 'lines'::text, e.rows, e.bytes, l.cursor, l.line::text
-				from transfer.export_lines(e, most) l;
+			return query select e.id, e.format, 'lines'::text, e.rows, e.bytes, l.cursor, transfer.cut(l.line, k.fields, e.fields)::text, null::text
+				from transfer.export_kind k, transfer.export_lines(e, most) l where k.code = e.what;
 			get diagnostics n = row_count;
 		exception when deadlock_detected or serialization_failure then
 			raise;
@@ -419,15 +369,14 @@ begin
 			continue;
 		end;
 		if n = 0 then
-			return query select e.id, e.format, 'make'::text, e.rows, e.bytes, e.cursor, array_to_json(k.titles)::text
-				from transfer.export_kind k where k.code = e.what;
+			return query select e.id, e.format, 'make'::text, e.rows, e.bytes, e.cursor, array_to_json(e.titles)::text, e.title;
 		end if;
 		return;
 	end loop;
 end
 $$;
 comment on function transfer.export_step(jsonb) is
-	'Job: takes note of what was done ({} = nothing yet) and hands out what is next of one export: lines to add after so many bytes, or, when there are no more, the titles (phase make).';
+	'Job: takes note of what was done ({} = nothing yet) and hands out what is next of one export: lines to add after so many bytes, or, when there are no more, the titles of the columns and of all (phase make).';
 
 create function transfer.stray_exports(p_names text[]) returns setof text
 language plpgsql security definer set search_path = pg_catalog, pg_temp

@@ -26,7 +26,7 @@ select transfer.drop_export(:id::uuid);
 
 -- What was written of the one at hand, and what comes next.
 -- helper: jobExport
-select s.id, s.format, s.phase, s.rows, s.bytes, s.cursor, s.line
+select s.id, s.format, s.phase, s.rows, s.bytes, s.cursor, s.line, s.title
 from transfer.export_step(:done::jsonb) s;
 
 -- Files nobody needs any more: names is what lies in the folder.

@@ -21,12 +21,12 @@
 
 #define FOLDER "exports"
 
-enum { ID, FORMAT, PHASE, ROWS, BYTES, CURSOR, LINE }; /* jobExport's */
+enum { ID, FORMAT, PHASE, ROWS, BYTES, CURSOR, LINE, TITLE }; /* jobExport's */
 
 /* For the thread. */
 struct making {
 	const struct table_format *format;
-	char *folder, *lines, *path, *head;
+	char *folder, *lines, *path, *head, *title;
 	long long bytes; /* of what was made; -1 = nothing was */
 	const char *why;
 };
@@ -89,7 +89,7 @@ make_file(struct making *m)
 		memory_check();
 	m->why = strerror(errno);
 	if (lines) {
-		done = table_write(m->format, fresh, m->head, lines,
+		done = table_write(m->format, fresh, m->title, m->head, lines,
 				   offload_stopping, &m->why);
 		fclose(lines);
 	}
@@ -124,6 +124,7 @@ making_free(void)
 	free(m->lines);
 	free(m->path);
 	free(m->head);
+	free(m->title);
 	free(m);
 }
 
@@ -146,7 +147,7 @@ make_done(void *arg_)
 }
 
 static void
-make(const char *format, const char *head)
+make(const char *format, const char *head, const char *title)
 {
 	struct making *m = xmalloc(sizeof(*m));
 
@@ -155,6 +156,7 @@ make(const char *format, const char *head)
 	m->lines = path_of(now.id, "lines");
 	m->path = path_of(now.id, format);
 	m->head = xstrdup(head);
+	m->title = xstrdup(title);
 	now.making = m;
 	if (!m->format || !offload(make_work, make_done, m))
 		making_free();
@@ -247,7 +249,8 @@ step_done(const PGresult *res)
 	if (fstat(now.fd, &st) || st.st_size < bytes) {
 		tell_written(0, 0, NULL); /* lost: begin again */
 	} else if (strcmp(PQgetvalue(res, 0, PHASE), "make") == 0) {
-		make(PQgetvalue(res, 0, FORMAT), PQgetvalue(res, 0, LINE));
+		make(PQgetvalue(res, 0, FORMAT), PQgetvalue(res, 0, LINE),
+		     PQgetvalue(res, 0, TITLE));
 		return;
 	} else if (add_lines(res, &rows, &bytes)) {
 		tell_written(rows, bytes,

@@ -144,7 +144,7 @@ select is_empty($$select name from routine where prosecdef and split_part(name, 
 	'care.diaries', 'care.edit_diary', 'care.raise_diary', 'care.write_diary',
 	'care.act_case', 'care.add_party', 'care.add_reporter', 'care.cases', 'care.check_mediator', 'care.open_case', 'care.put_mediator',
 	'care.stamp', 'care.view_case',
-	'duty.act_review', 'duty.start_campaign', 'duty.take_suggestion', 'duty.today', 'duty.write_review', 'field.act', 'field.acts_for', 'field.from_equipment', 'field.hazard_on_patrol', 'field.miss_patrols', 'field.plan_patrols',
+	'duty.act_review', 'duty.completeness', 'duty.ledger_rows', 'duty.owed', 'duty.put_ledgers', 'duty.work', 'duty.start_campaign', 'duty.take_suggestion', 'duty.today', 'duty.write_review', 'field.act', 'field.acts_for', 'field.from_equipment', 'field.hazard_on_patrol', 'field.miss_patrols', 'field.plan_patrols',
 	'field.put_check_in', 'field.put_plan', 'field.put_route', 'field.ticket_on_patrol',
 	'field.inspect_by_team', 'field.put_team', 'field.stands_for', 'field.team_finds', 'field.from_ticket', 'field.inspect_equipment', 'field.keep_time',
 	'field.org_timeline', 'field.put_equipment', 'field.remind', 'field.replace_equipment', 'field.report', 'field.retire_equipment',
@@ -189,7 +189,7 @@ select is_empty($$select name from routine where prosecdef and split_part(name, 
 select is_empty($$select name, proconfig from routine
 	where exists (select from unnest(proconfig) s where s ~ '^linli')
 	and split_part(name, '(', 1) not in ('care.add_reporter', 'care.check_mediator', 'care.put_mediator', 'care.stamp', 'care.count_visits_whole', 'care.doors', 'care.figures_whole', 'care.fill', 'care.helped', 'care.lapse',
-		'care.plan_season', 'care.seen', 'core.changed_streets', 'core.horizon', 'core.newest_event', 'field.keep_time', 'field.org_timeline', 'field.team_finds', 'grid.describe_moves', 'grid.execute_redraw', 'grid.move_dwellings', 'people.accesses_of', 'people.address_of', 'people.counts', 'people.drop_health', 'people.join_records', 'people.join_rows', 'people.of_number', 'people.part_records', 'people.part_rows', 'people.refresh', 'people.remove', 'people.resettle', 'people.restrict', 'people.secret_of', 'people.somebody',
+		'care.plan_season', 'care.seen', 'core.changed_streets', 'core.horizon', 'core.newest_event', 'duty.owed', 'duty.work', 'field.keep_time', 'field.org_timeline', 'field.team_finds', 'grid.describe_moves', 'grid.execute_redraw', 'grid.move_dwellings', 'people.accesses_of', 'people.address_of', 'people.counts', 'people.drop_health', 'people.join_records', 'people.join_rows', 'people.of_number', 'people.part_records', 'people.part_rows', 'people.refresh', 'people.remove', 'people.resettle', 'people.restrict', 'people.secret_of', 'people.somebody',
 		'rate.blocks', 'rate.sums', 'rate.voices', 'ticket.adopt', 'ticket.end_round', 'ticket.hand_over', 'ticket.is_rare', 'ticket.lock_case', 'ticket.move_part', 'ticket.read_case',
 		'ticket.restamp', 'ticket.tell_merged', 'ticket.add_source', 'ticket.known_as', 'ticket.note_update', 'ticket.pick_sources', 'ticket.read_outcome')$$, 'no other function widens its context');
 select is_empty($$select name from routine where proowner = 'linli_matcher'::regrole

@@ -47,7 +47,7 @@ write_it(const char *format, const char *lines, const char **why)
 	FILE *in = fmemopen((void *)(uintptr_t)lines, strlen(lines), "r");
 	bool done =
 		table_write(table_format(format), arena_printf(a, "%s/t", dir),
-			    "[\"题\",\"n\"]", in, stop, why);
+			    "表", "[\"题\",\"n\"]", in, stop, why);
 
 	fclose(in);
 	return done;
