@@ -308,30 +308,42 @@ begin
 		union all
 		select 'equipment', e.id, e.grid_id, e.lon, e.lat
 		from field.equipment e
-		where e.street_id = street and e.path = any (array(select i.path from item i where i.change <> 'create')))
-	select x.what, x.id, x.grid_id, x.goal
-	from (select t.what, t.id, t.grid_id, case
+		where e.street_id = street and e.path = any (array(select i.path from item i where i.change <> 'create'))
+		union all
+		select 'route', r.id, r.grid_id, (c ->> 'lon')::float8, (c ->> 'lat')::float8
+		from field.route r, jsonb_array_elements(r.checkpoints) c
+		where r.street_id = street and not r.closed
+			and r.path = any (array(select i.path from item i where i.change <> 'create'))),
+	-- A route goes where most of its checkpoints are.
+	point as (
+		select t.what, t.id, t.grid_id, case
 			-- Only what the line itself passes over moves; a grid that closes
 			-- leaves nothing behind.
 			when old.change = 'close' then coalesce(after.grid_id, heir.grid_id)
-			when before.grid_id <> after.grid_id then after.grid_id end as goal, old.change
+			when before.grid_id <> after.grid_id then after.grid_id else t.grid_id end as goal, old.change
 		from thing t
 		join item old on old.grid_id = t.grid_id
 		cross join lateral (select public.st_setsrid(public.st_makepoint(t.lon, t.lat), 4326) as here) p
+		cross join lateral (select case when t.what = 'route' and old.kind in ('general', 'master') then array[old.kind]
+			else '{micro,special}' end as kinds) k
 		left join lateral (select i.grid_id from item i
-			where i.kind in ('micro', 'special') and public.st_intersects(i.was, p.here)
+			where i.kind = any (k.kinds) and public.st_intersects(i.was, p.here)
 			order by i.kind, i.path limit 1) before on true
 		left join lateral (select i.grid_id from item i
-			where i.kind in ('micro', 'special') and public.st_intersects(i.geom, p.here)
+			where i.kind = any (k.kinds) and public.st_intersects(i.geom, p.here)
 			order by i.kind, i.path nulls last, i.n limit 1) after on true
 		left join lateral (select i.grid_id from item i
 			where i.change <> 'close' and t.grid_id = any (i.predecessors)
-			order by i.n limit 1) heir on old.change = 'close') x
+			order by i.n limit 1) heir on old.change = 'close')
+	select x.what, x.id, x.grid_id, x.goal
+	from (select distinct on (y.what, y.id) y.* from (
+			select o.what, o.id, o.grid_id, o.goal, o.change, count(*) as points from point o group by 1, 2, 3, 4, 5) y
+		order by y.what, y.id, y.points desc, y.goal = y.grid_id desc nulls last, y.goal) x
 	where x.change = 'close' or x.goal <> x.grid_id;
 end
 $$;
 comment on function grid.redraw_moves(uuid) is
-	'Dwellings, equipment, open tickets and hazards that a redraw puts under another grid: those on ground that changes hands, and all of a closed grid. to_grid null: a closed grid with nobody to take over. As role system.';
+	'Dwellings, equipment, routes, open tickets and hazards that a redraw puts under another grid: those on ground that changes hands, and all of a closed grid. to_grid null: a closed grid with nobody to take over. As role system.';
 
 create function grid.household_count(p_dwellings uuid[]) returns integer
 language plpgsql stable
@@ -582,7 +594,8 @@ begin
 	for m in select x.to_grid, g.path, array_agg(x.id) filter (where x.what = 'dwelling') as dwellings,
 			coalesce(array_agg(x.id) filter (where x.what = 'ticket'), '{}') as tickets,
 			coalesce(array_agg(x.id) filter (where x.what = 'hazard'), '{}') as hazards,
-			coalesce(array_agg(x.id) filter (where x.what = 'equipment'), '{}') as equipment
+			coalesce(array_agg(x.id) filter (where x.what = 'equipment'), '{}') as equipment,
+			coalesce(array_agg(x.id) filter (where x.what = 'route'), '{}') as routes
 		from grid.redraw_moves(p_id) x
 		join grid.grid g on g.street_id = street and g.id = x.to_grid
 		group by x.to_grid, g.path order by g.path
@@ -591,16 +604,39 @@ begin
 		perform ticket.hand_over(t, m.to_grid, m.path, 'system', r.note) from unnest(m.tickets) t;
 		perform field.hand_over(h, m.to_grid, m.path) from unnest(m.hazards) h;
 		perform field.move_equipment(m.equipment, m.to_grid, m.path);
+		perform field.move_routes(m.routes, m.to_grid, m.path);
 	end loop;
 	perform grid.follow_leads(p_id, r.from_on);
 	perform grid.follow_offices(p_id);
+	perform field.follow_teams(p_id);
+	perform care.follow_plans(p_id);
+	perform care.follow_campaigns(p_id);
 	update grid.redraw x set state = 'done', done_at = core.now(), updated_at = core.now()
 	where x.street_id = street and x.id = p_id;
 	perform core.put_event('redraw', p_id, 'done', 'scheduled', 'done', r.path, null, false);
 end
 $$;
 comment on function grid.execute_redraw(uuid) is
-	'On the day of a redraw: dwellings, equipment, open tickets and hazards go to their new grid, leads of closed grids end or follow. Its callers have it locked and scheduled. Not for the app.';
+	'On the day of a redraw: dwellings, equipment, routes, open tickets and hazards go to their new grid, leads, teams and plans of closed grids end or follow. Its callers have it locked and scheduled. Not for the app.';
+
+create function grid.heirs(p_redraw uuid) returns table (grid_id uuid, heirs uuid[])
+language plpgsql stable
+as $$
+begin
+	return query with item as materialized (
+		select i.* from grid.redraw_item i where i.street_id = core.street() and i.redraw_id = p_redraw)
+	select c.grid_id, coalesce(
+		(select array_agg(k.grid_id order by k.n) from item k where k.change <> 'close' and k.kind = c.kind and c.grid_id = any (k.predecessors)),
+		(select array_agg(k.grid_id order by k.n) from item k where k.change <> 'close' and c.grid_id = any (k.predecessors)),
+		(select array_agg(x.grid_id order by public.st_area(x.shared) desc, x.n) from (
+			select k.n, k.grid_id, grid.broad(public.st_intersection(k.geom, c.was, 1e-7)) as shared
+			from item k where k.change <> 'close' and k.kind = c.kind and k.geom operator(public.&&) c.was) x
+			where x.shared is not null), '{}')
+	from item c where c.change = 'close';
+end
+$$;
+comment on function grid.heirs(uuid) is
+	'Who comes after the grids a redraw closes: those of their kind that name them as predecessors, else any that do, else those of their kind that stand on their ground, the most of it first.';
 
 create function grid.follow_leads(p_id uuid, p_on date) returns void
 language plpgsql

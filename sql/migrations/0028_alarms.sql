@@ -164,6 +164,76 @@ end
 $$;
 comment on function care.follow_households(uuid[], text) is 'As care.refresh(), of visits to households in these dwellings, and of knocks at their doors.';
 
+create function care.follow_plan(p care.plan, p_heirs uuid[]) returns void
+language plpgsql
+as $$
+declare
+	g grid.grid;
+	goal uuid;
+	taken boolean := false;
+begin
+	for g in select x.* from unnest(p_heirs) with ordinality h (id, n)
+		join grid.grid x on x.street_id = p.street_id and x.id = h.id order by h.n
+	loop
+		select q.id into goal from care.plan q where q.street_id = p.street_id and q.grid_id = g.id and q.state = 'active'
+			and q.tags @> p.tags and q.tags <@ p.tags and q.from_on <= core.today() and q.to_on > core.today() order by q.id limit 1;
+		if goal is null and not taken then
+			taken := true;
+			goal := p.id;
+			update care.plan x set grid_id = g.id, path = g.path, updated_at = core.now() where x.street_id = p.street_id and x.id = p.id;
+			perform core.put_event('visit_plan', p.id, 'transfer', null, null, g.path, null, false, json_build_object('to_grid_id', g.id));
+		elsif goal is null then
+			insert into care.plan (street_id, id, grid_id, path, name, tags, from_on, to_on, due_on, repeats, previous_id, created_by)
+			values (p.street_id, core.new_id(p.street_id), g.id, g.path, p.name, p.tags, p.from_on, p.to_on, p.due_on, p.repeats, p.id, p.created_by)
+			returning id into goal;
+			perform core.put_event('visit_plan', goal, 'create', null, 'active', g.path, null, false);
+		end if;
+		-- Their path has gone along with the dwellings, also of those that were made.
+		update care.visit v set plan_id = goal where v.street_id = p.street_id and v.plan_id = p.id and v.path ^@ g.path
+			and not exists (select from care.visit o where o.street_id = v.street_id and o.plan_id = goal and o.household_id = v.household_id);
+		perform care.fill(goal);
+	end loop;
+	if not taken then
+		perform care.end_plan(p.id);
+	end if;
+end
+$$;
+comment on function care.follow_plan(care.plan, uuid[]) is
+	'A plan of a grid that is no more: each grid that comes after it has the plan with the visits to who lives there, its own for the same tags if there is one. In role system.';
+
+create function care.follow_plans(p_redraw uuid) returns void
+language plpgsql
+as $$
+declare
+	st constant integer := core.street();
+	r record;
+	v care.visit;
+begin
+	for r in select p, c.heirs from grid.heirs(p_redraw) c
+		join care.plan p on p.street_id = st and p.grid_id = c.grid_id and p.state = 'active' order by p.id
+	loop
+		perform care.follow_plan(r.p, r.heirs);
+	end loop;
+	-- Who a line has moved out of a plan's ground is still to be visited: by the
+	-- plan there for the same tags, else on its own.
+	for r in select x.id, q.id as plan_id from grid.redraw_item i
+		join care.plan p on p.street_id = st and p.grid_id = i.grid_id and p.state = 'active'
+		join care.visit x on x.street_id = st and x.plan_id = p.id and x.state = any (care.open_states()) and not x.path ^@ p.path
+		left join lateral (select y.id from care.plan y where y.street_id = st and y.state = 'active' and x.path ^@ y.path
+				and y.tags @> p.tags and y.tags <@ p.tags and y.from_on <= core.today() and y.to_on > core.today()
+				and not exists (select from care.visit o where o.street_id = st and o.plan_id = y.id and o.household_id = x.household_id)
+			order by length(y.path) desc, y.id limit 1) q on true
+		where i.street_id = st and i.redraw_id = p_redraw and i.change = 'set'
+	loop
+		update care.visit x set plan_id = r.plan_id, kind = case when r.plan_id is null then 'other' else 'plan' end,
+			version = x.version + 1, updated_at = core.now()
+		where x.street_id = st and x.id = r.id returning x.* into v;
+		perform care.tell(v, 'transfer', null, null);
+	end loop;
+end
+$$;
+comment on function care.follow_plans(uuid) is 'Plans and their visits after a redraw, when the dwellings have moved. In role system.';
+
 create function care.binds(p people.person) returns boolean
 language plpgsql stable
 as $$

@@ -184,6 +184,41 @@ end
 $$;
 comment on function care.knocks(uuid, uuid, text, uuid, integer) is 'DoorKnock: the doors of the caller''s ground in a campaign, waiting where nobody has knocked.';
 
+create function care.follow_campaigns(p_redraw uuid) returns void
+language plpgsql
+as $$
+declare
+	st constant integer := core.street();
+	r record;
+	goal uuid;
+begin
+	for r in select c.id as campaign_id, g.id, g.path, h.n from grid.heirs(p_redraw) x
+		join care.campaign c on c.street_id = st and c.grid_id = x.grid_id and c.state = 'active'
+		left join lateral unnest(x.heirs) with ordinality h (id, n) on true
+		left join grid.grid g on g.street_id = st and g.id = h.id
+		order by c.id, h.n desc
+	loop
+		if r.n is null then
+			update care.campaign c set state = 'ended', updated_at = core.now() where c.street_id = st and c.id = r.campaign_id;
+			perform core.put_event('door_campaign', r.campaign_id, 'end', 'active', 'ended', c.path, null, false)
+			from care.campaign c where c.street_id = st and c.id = r.campaign_id;
+		elsif r.n = 1 then
+			update care.campaign c set grid_id = r.id, path = r.path, updated_at = core.now() where c.street_id = st and c.id = r.campaign_id;
+			perform core.put_event('door_campaign', r.campaign_id, 'transfer', null, null, r.path, null, false,
+				json_build_object('to_grid_id', r.id));
+		else
+			insert into care.campaign (street_id, id, grid_id, path, name, purpose, from_on, to_on, created_by)
+			select st, core.new_id(st), r.id, r.path, c.name, c.purpose, c.from_on, c.to_on, c.created_by
+			from care.campaign c where c.street_id = st and c.id = r.campaign_id returning id into goal;
+			update care.knock k set campaign_id = goal where k.street_id = st and k.campaign_id = r.campaign_id and k.path ^@ r.path;
+			perform core.put_event('door_campaign', goal, 'create', null, 'active', r.path, null, false);
+		end if;
+	end loop;
+end
+$$;
+comment on function care.follow_campaigns(uuid) is
+	'The campaign of a grid that a redraw closes goes on in each that comes after it, with the doors there. In role system.';
+
 grant select (street_id, id) on care.campaign to linli_app;
 grant execute on function care.may_see_plan(text), care.create_campaign(uuid, jsonb), care.end_campaign(uuid),
 	care.knock(uuid, jsonb), care.campaigns(uuid, text, uuid, timestamptz, uuid, integer),

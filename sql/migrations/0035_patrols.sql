@@ -389,6 +389,31 @@ end
 $$;
 comment on function field.ticket_on_patrol(uuid, uuid, jsonb) is 'A ticket about what was found on the way. As field.walked and ticket.submit.';
 
+create function field.move_routes(p_ids uuid[], p_grid uuid, p_path text) returns void
+language plpgsql
+as $$
+declare
+	st constant integer := core.street();
+	r field.route;
+begin
+	for r in update field.route x set grid_id = p_grid, path = p_path, version = x.version + 1, updated_at = core.now()
+		where x.street_id = st and x.id = any (p_ids) returning x.*
+	loop
+		perform core.put_event('patrol_route', r.id, 'transfer', null, null, p_path, null, false,
+			json_build_object('to_grid_id', p_grid));
+	end loop;
+	update field.patrol_plan p set path = p_path, version = p.version + 1, updated_at = core.now()
+	where p.street_id = st and p.route_id = any (p_ids);
+	-- What was walked was walked there.
+	update field.patrol_task t set path = p_path, version = t.version + 1, updated_at = core.now()
+	where t.street_id = st and t.route_id = any (p_ids) and t.status = 'open';
+	update field.check_in c set path = p_path from field.patrol_task t
+	where t.street_id = st and t.route_id = any (p_ids) and t.status = 'open' and c.street_id = st and c.task_id = t.id;
+end
+$$;
+comment on function field.move_routes(uuid[], uuid, text) is
+	'Routes on ground that changes hands, with their plans and the walks that are still to be made. In role system.';
+
 ---------------------------------------------------------------- jobs
 create function field.plan_patrols(batch integer) returns integer
 language plpgsql security definer set search_path = pg_catalog, pg_temp

@@ -194,6 +194,28 @@ $$;
 comment on function field.team_finds(uuid, uuid, grid.grid, uuid, text, jsonb) is
 	'A hazard found by a safety team. Not for the app.';
 
+create function field.follow_teams(p_redraw uuid) returns void
+language plpgsql
+as $$
+declare
+	st constant integer := core.street();
+	t field.safety_team;
+begin
+	for t in update field.safety_team x set grid_id = coalesce(g.id, x.grid_id), path = coalesce(g.path, x.path),
+			closed = x.closed or g.id is null, version = x.version + 1, updated_at = core.now()
+		from grid.heirs(p_redraw) c
+		left join grid.grid g on g.street_id = st and g.id = c.heirs[1]
+		where x.street_id = st and x.grid_id = c.grid_id returning x.*
+	loop
+		update field.safety_inspection i set path = t.path where i.street_id = st and i.team_id = t.id;
+		perform core.put_event('safety_team', t.id, 'transfer', null, null, t.path, null, false,
+			json_build_object('to_grid_id', t.grid_id));
+	end loop;
+end
+$$;
+comment on function field.follow_teams(uuid) is
+	'The team of a community that a redraw closes goes with its inspections to the first that comes after it, and is closed where none does. In role system.';
+
 grant select on field.safety_team, field.safety_team_view, field.safety_inspection, field.safety_inspection_view to linli_app;
 grant execute on function field.stands_for(uuid, text), field.missing_kinds(jsonb), field.put_team(uuid, text, jsonb),
 	field.inspect_by_team(uuid, uuid, jsonb) to linli_app;
