@@ -22,7 +22,9 @@ struct csv {
 
 /* GCC's analyzer takes the -1 of a failed iconv_open() for a descriptor. */
 #pragma GCC diagnostic push
+#ifndef __clang__
 #pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+#endif
 /* GB18030 grows by half at most: two bytes become three. */
 static char *
 from_gb18030(const unsigned char *bytes, size_t len, size_t *made)

@@ -34,5 +34,7 @@ void door_close(struct door *d);
 extern void (*door_looks)(struct request *rq);
 /* A server of somebody else's is asked: nobody expects it, unless set. */
 extern void (*door_calls)(const struct outbound_call *call);
+/* A request waits, and not for the database: true = it was told something. */
+extern bool (*door_waits)(void);
 extern int64_t door_time_us; /* what monotonic_us() says, unless 0 */
 #endif

@@ -39,16 +39,23 @@ rows(struct request *rq)
 	return res;
 }
 
-/* Pages that go on by a target; a search's cursor is in its body. */
+/* Pages that go on by a target and ask for nothing else in it; a search's
+ * cursor is in its body. */
 static bool
 is_paged(const struct operation *op)
 {
+	bool paged = false;
+
 	if (strcmp(op->method, "GET") != 0)
 		return false;
-	for (size_t i = 0; i < op->param_count; i++)
-		if (strcmp(op->params[i].bind, "after") == 0)
-			return true;
-	return false;
+	for (size_t i = 0; i < op->param_count; i++) {
+		const struct param *p = &op->params[i];
+
+		if (p->required && p->in == IN_QUERY)
+			return false;
+		paged = paged || strcmp(p->bind, "after") == 0;
+	}
+	return paged;
 }
 
 static const struct operation *

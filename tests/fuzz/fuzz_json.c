@@ -227,7 +227,7 @@ pick(unsigned n)
 	static size_t count;
 
 	for (size_t i = 0; !door_looks && i < c->operation_count; i++)
-		if (c->operations[i].body)
+		if (c->operations[i].body && count < 256)
 			all[count++] = &c->operations[i];
 	door_looks = looks;
 	return all[n % count];

@@ -115,6 +115,7 @@ read_sheet(const uint8_t *s, size_t n)
 	free(bytes);
 }
 
+/* security 51 */
 int
 LLVMFuzzerTestOneInput(const uint8_t *s, size_t n)
 {
