@@ -382,11 +382,13 @@ def sees_review(name, path):
 
 
 def plant_reviews(world):
-    """A campaign in each street, a problem marked in the review of each of these grids: path → id, mark."""
+    """A campaign in each street, a problem marked in the review of each of these grids: path → id, mark; campaigns: path → id."""
     made = {}
-    for street, by in ((1, "street"), (2, "street_far")):
-        samples.act(world, by, "startReviewCampaign", body={
-            "name": "提能", "grid_id": grid_id(f"{street}/"), "grid_kind": "micro", "due_on": "2099-12-31"})
+    world.review_campaigns = {f"{street}/": samples.act(world, by, "startReviewCampaign", body={
+        "name": "提能", "grid_id": grid_id(f"{street}/"), "grid_kind": "micro", "due_on": "2099-12-31"})["id"]
+        for street, by in ((1, "street"), (2, "street_far"))}
+    world.review_campaigns["1/2/"] = samples.act(world, "community2", "startReviewCampaign", body={
+        "name": "提能", "grid_id": grid_id("1/2/"), "grid_kind": "general", "due_on": "2099-12-31"})["id"]
     for path, by in {**AUTHORS, "1/2/1/1/": "community2"}.items():
         review, = world.sql("select id::text from duty.review where path = %s", path)[0]
         made[path] = review, "zzreview" + path.replace("/", "") + "zz"

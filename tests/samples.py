@@ -750,6 +750,10 @@ def review(*steps):
     return prepare
 
 
+def review_campaign(world, role):
+    return {"ids": {"id": act(world, "community", "startReviewCampaign")["id"]}}
+
+
 def settled(world, role):
     need = review("submit", "confirm")(world, role)
     return {**need, "body": {"problem_id": need["problem"], "note": "车棚已建成"}}
@@ -758,6 +762,8 @@ def settled(world, role):
 NEEDS = {
     "getGridReview": review(), "writeGridReview": with_if_match("/v1/grid-reviews/{id}", review()), "submitGridReview": review(),
     "returnGridReview": review("submit"), "confirmGridReview": review("submit"), "settleGridReview": settled,
+    "getReviewCampaign": review_campaign, "endReviewCampaign": review_campaign,
+    "updateReviewCampaign": with_if_match("/v1/review-campaigns/{id}", review_campaign),
     "takeSuggestion": in_state("submitted", kind="suggestion"),
     "getSafetyTeam": safety_team, "updateSafetyTeam": with_if_match("/v1/safety-teams/{id}", safety_team),
     "listSafetyInspections": safety_team, "inspectBySafetyTeam": safety_team,

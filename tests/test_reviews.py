@@ -100,3 +100,67 @@ def test_a_suggestion_becomes_a_problem_or_waits(world):
     assert write(world.lead, review, ASKED, status=409) == "suggestion_kept"
     kept = write(world.lead, review, ASKED, {**ASKED, "id": problem["id"]})["problems"]
     assert [p["ticket_id"] for p in kept] == [None, first] and kept[1]["id"] == problem["id"]
+
+
+def change(client, made, status=200, tag=None, **fields):
+    path = f"/v1/review-campaigns/{made['id']}"
+    now = client.get(path)
+    body = {**{k: now.json().get(k) for k in ("name", "due_on", "questions")}, **fields}
+    reply = client.put(path, body, headers={"If-Match": tag or now.headers.get("ETag", '"1"')})
+    assert reply.status_code == status, reply.text
+    return reply.json() if status == 200 else reply.json()["code"]
+
+
+def end(client, made, status=200):
+    reply = client.post(f"/v1/review-campaigns/{made['id']}/end")
+    assert reply.status_code == status, reply.text
+    return reply.json() if status == 200 else reply.json()["code"]
+
+
+def test_a_campaign_asks_and_is_changed_while_it_is_open(world):
+    """Questions are answered by problems; what was answered stays asked, what was confirmed stays confirmed."""
+    made = campaign(world.community, questions=[{"text": "痛点是什么？"}, {"text": "难点是什么？ 13812345678"}])
+    pain, hard = made["questions"]
+    assert (pain["text"], hard["text"], made["state"], made["actions"]) == ("痛点是什么？", "难点是什么？ 138****5678", "open", ["edit", "end"])
+    assert world.lead.get(f"/v1/review-campaigns/{made['id']}").json()["actions"] == []
+    review, = reviews(world.lead, made)
+    assert write(world.lead, review, {**ASKED, "question_id": review["id"]}, status=422) == "question_unknown"
+    half = write(world.lead, review, {**ASKED, "question_id": pain["id"]})
+    assert half["actions"] == ["write"] and go(world.lead, review, "submit", 409) == "review_incomplete"
+    assert change(world.community, made, 409, questions=[hard]) == "question_answered"
+    tag = world.community.get(f"/v1/review-campaigns/{made['id']}").headers["ETag"]
+    now = change(world.community, made, name="提能二", due_on="2098-01-01", questions=[{"text": "还有呢？"}, {**pain, "text": "痛点？"}])
+    assert (now["name"], now["due_on"], now["questions"][1]) == ("提能二", "2098-01-01", {"id": pain["id"], "text": "痛点？"})
+    assert change(world.community, made, 412, tag=tag) == "version_conflict"
+    assert change(world.street, made, 422, due_on="2020-01-01") == "date_passed"
+    change(world.street, made, questions=[pain])
+    go(world.lead, review, "submit")
+    go(world.community, review, "confirm")
+    change(world.community, made, questions=[pain, {"text": "一个更晚的问题"}])
+    assert reviews(world.lead, made)[0]["state"] == "confirmed"
+
+
+def test_a_campaign_ends_when_nobody_waits(world):
+    """What is confirmed is kept and may be settled; what was not submitted is missed, with what was written."""
+    made = campaign(world.community)
+    mine, = reviews(world.lead, made)
+    other = next(r for r in reviews(world.community, made) if r["grid_id"] != story.A)
+    idea = story.submit(world.resident, **{**samples.TICKET, "kind": "suggestion"})["id"]
+    samples.act(world, "lead", "takeSuggestion", {"id": idea}, {"becomes": "review", "review_id": mine["id"]})
+    assert end(world.community, made, 409) == "suggestions_waiting"
+    taken = reviews(world.lead, made)[0]["problems"][0]["id"]
+    write(world.lead, mine, {**ASKED, "id": taken})
+    go(world.lead, mine, "submit")
+    assert end(world.community, made, 409) == "reviews_waiting"
+    go(world.community, mine, "confirm")
+    write(world.community, other, {"problem": "没写完"})
+    assert end(world.community2, made, 404) == end(world.community_far, made, 404) == "not_found"
+    codes = story.together(4, lambda _: world.community.post(f"/v1/review-campaigns/{made['id']}/end").status_code)
+    assert sorted(codes) == [200, 409, 409, 409]
+    now = world.community.get(f"/v1/review-campaigns/{made['id']}").json()
+    assert (now["state"], now["covered"], now["missed"], now["actions"]) == ("ended", 1, now["grids"] - 1, []) and now["ended_at"]
+    assert change(world.community, made, 409) == "wrong_state"
+    kept = next(r for r in reviews(world.community, made) if r["id"] == other["id"])
+    assert (kept["state"], kept["problems"][0]["problem"], kept["actions"]) == ("missed", "没写完", [])
+    assert write(world.community, kept, ASKED, status=409) == go(world.community, kept, "submit", 409) == "wrong_state"
+    assert go(world.lead, mine, "settle", problem_id=taken, note="车棚已建成")["problems"][0]["done"]

@@ -192,6 +192,9 @@ class Reader:
         elif kind_of(op) == "grid-reviews":
             for review, _ in self.world.reviews.values():
                 self.get(op, op.template.format(id=review))
+        elif kind_of(op) == "review-campaigns":
+            for campaign in self.world.review_campaigns.values():
+                self.get(op, op.template.format(id=campaign))
         elif kind_of(op) == "diary":
             for entry, _ in self.world.diary.values():
                 self.get(op, op.template.format(id=entry))
@@ -313,6 +316,8 @@ def test_no_marker_out_of_scope_in_any_reply(readers, planted, name):
     hidden += [e for owner, e in planted.exports.items() if owner != name and WHO[name][:2] != ("street", WHO[owner][1])]
     hidden += [mark for path, (_, mark) in planted.cases.items() if not plant_module.sees_case(name, path)]
     hidden += [mark for path, (_, mark) in planted.reviews.items() if not plant_module.sees_review(name, path)]
+    # that there is one its community reads in the feed
+    hidden += [campaign for path, campaign in planted.review_campaigns.items() if not sees_plan(name, path)]
     # that there is an entry the street reads in the feed
     hidden += [word for path, words in planted.diary.items() if not plant_module.sees_diary(name, path)
                for word in words if word == words[1] or name != ("street", "street_far")[path[0] == "2"]]
@@ -352,6 +357,7 @@ def test_every_marker_in_scope_is_found(readers, planted, name):
                 for word in (hazard, photo, mark, mark + "d")]
     visible += [mark for path, (_, mark) in planted.cases.items() if plant_module.sees_case(name, path)]
     visible += [mark for path, (_, mark) in planted.reviews.items() if plant_module.sees_review(name, path)]
+    visible += [campaign for path, campaign in planted.review_campaigns.items() if sees_plan(name, path)]
     visible += [mark for path, (_, mark) in planted.diary.items() if plant_module.sees_diary(name, path)]
     visible += [ids["mark"] + kind for path, ids in planted.care.items() for kind in "vkpd"
                 if (sees_care if kind in "vk" else sees_plan)(name, path)]
@@ -557,6 +563,9 @@ def hidden_ids(world, op, name):
         return [case for path, (case, _) in world.cases.items() if not plant_module.sees_case(name, path)]
     if kind_of(op) == "grid-reviews":
         return [review for path, (review, _) in world.reviews.items() if not plant_module.sees_review(name, path)]
+    if kind_of(op) == "review-campaigns":
+        reach = sees_plan if op.method == "GET" else sees_redraw
+        return [campaign for path, campaign in world.review_campaigns.items() if not reach(name, path)]
     if kind_of(op) == "diary":
         return [entry for path, (entry, _) in world.diary.items() if not plant_module.sees_diary(name, path)]
     if kind_of(op) in next(iter(world.care.values())):
@@ -616,7 +625,7 @@ def state(world):
         " (select json_agg((id, state, attempts) order by id) from care.visit)::text, (select json_agg((id, state) order by id) from care.pairing)::text,"
         " (select json_agg((id, state) order by id) from care.alarm)::text, (select sum(attempts) from care.knock),"
         " (select json_agg((id, version) order by id) from care.diary)::text, (select json_agg((id, version) order by id) from care.mediation)::text,"
-        " (select count(*) from ticket.source), (select json_agg((id, version) order by id) from duty.review)::text, (select count(*) from duty.suggestion),"
+        " (select count(*) from ticket.source), (select json_agg((id, version) order by id) from duty.review)::text, (select json_agg((id, version) order by id) from duty.review_campaign)::text, (select count(*) from duty.suggestion),"
         " (select json_agg((id, revoked_at) order by id) from identity.client_secret)::text, (select count(*) from transfer.export), (select count(*) from ticket.comment), (select count(*) from ticket.supporter)")
 
 

@@ -10,13 +10,18 @@ create table duty.review_campaign (
 	name text not null check (name ~ '[^[:space:]]' and length(name) <= 64),
 	grid_kind text not null check (grid_kind in ('general', 'micro', 'special')),
 	due_on date not null,
+	questions jsonb not null,
+	state text not null default 'open' check (state in ('open', 'ended')),
+	ended_at timestamptz check ((ended_at is null) = (state = 'open')),
+	version integer not null default 1,
 	created_at timestamptz not null default core.now(),
 	created_by uuid,
+	updated_at timestamptz not null default core.now(),
 	primary key (street_id, id),
 	foreign key (street_id, grid_id) references grid.grid (street_id, id)
 );
 create index review_campaign_path on duty.review_campaign (street_id, path, id);
-comment on table duty.review_campaign is 'class: street. A round of reviews over all grids of a kind under one.';
+comment on table duty.review_campaign is 'class: street. A round of reviews over all grids of a kind under one. questions: what each is asked, {id, text}.';
 
 create table duty.review (
 	street_id integer not null,
@@ -24,7 +29,7 @@ create table duty.review (
 	campaign_id uuid not null,
 	grid_id uuid not null,
 	path text collate "C" not null,
-	state text not null default 'planned' check (state in ('planned', 'submitted', 'returned', 'confirmed')),
+	state text not null default 'planned' check (state in ('planned', 'submitted', 'returned', 'confirmed', 'missed')),
 	problems jsonb not null default '[]',
 	reason text,
 	version integer not null default 1,
@@ -37,7 +42,7 @@ create table duty.review (
 );
 create index review_path on duty.review (street_id, path, id);
 comment on table duty.review is
-	'class: street. What one grid answers; problems: each {id, problem, advice, owner, due_on, help, ticket_id, done, note}. reason: why it was returned.';
+	'class: street. What one grid answers; problems: each {id, question_id, problem, advice, owner, due_on, help, ticket_id, done, note}. reason: why it was returned. missed: the campaign ended without it.';
 
 create table duty.suggestion (
 	street_id integer not null,
@@ -71,13 +76,27 @@ insert into core.transition (machine, from_state, action, to_state, roles, guard
 	('grid_review', 'returned', 'submit', 'submitted', '{grid_lead,community}', 'complete'),
 	('grid_review', 'submitted', 'return', 'returned', '{community,street}', null),
 	('grid_review', 'submitted', 'confirm', 'confirmed', '{community,street}', null),
-	('grid_review', 'confirmed', 'settle', 'confirmed', '{grid_lead,community}', null);
+	('grid_review', 'confirmed', 'settle', 'confirmed', '{grid_lead,community}', null),
+	('grid_review', 'planned', 'lapse', 'missed', '{system}', null),
+	('grid_review', 'returned', 'lapse', 'missed', '{system}', null),
+	('review_campaign', 'open', 'edit', 'open', '{community,street}', null),
+	('review_campaign', 'open', 'end', 'ended', '{community,street}', null);
 
-create function duty.is_complete(problems jsonb) returns boolean
+create function duty.is_complete(problems jsonb, questions jsonb) returns boolean
 language sql immutable parallel safe
 as $$select jsonb_array_length(problems) > 0 and not exists (select from jsonb_array_elements(problems) p
-	where p ->> 'advice' is null or p ->> 'owner' is null or p ->> 'due_on' is null)$$;
-comment on function duty.is_complete(jsonb) is 'At least one problem, and each with advice, owner and day.';
+	where p ->> 'advice' is null or p ->> 'owner' is null or p ->> 'due_on' is null)
+	and not exists (select from jsonb_array_elements(questions) q
+		where not exists (select from jsonb_array_elements(problems) p where p ->> 'question_id' = q ->> 'id'))$$;
+comment on function duty.is_complete(jsonb, jsonb) is 'At least one problem, each with advice, owner and day, and one to each question.';
+
+create function duty.questions(p_new jsonb, p_old jsonb) returns jsonb
+language sql volatile
+return (select coalesce(jsonb_agg(jsonb_build_object('id', coalesce(o.q ->> 'id', core.new_id(core.street())::text),
+		'text', core.mask_text(x.q ->> 'text')) order by x.n), '[]')
+	from jsonb_array_elements(coalesce(nullif(p_new, 'null'), '[]')) with ordinality x (q, n)
+	left join jsonb_array_elements(p_old) o (q) on o.q ->> 'id' = x.q ->> 'id');
+comment on function duty.questions(jsonb, jsonb) is 'Questions as asked now; those with a known id stay the same one.';
 
 create function duty.start_campaign(p_id uuid, b jsonb) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -90,8 +109,9 @@ begin
 	elsif (b ->> 'due_on')::date < core.today() then
 		perform core.fail(422, 'date_passed', '/due_on');
 	end if;
-	insert into duty.review_campaign (street_id, id, grid_id, path, name, grid_kind, due_on, created_by)
-	values (g.street_id, p_id, g.id, g.path, b ->> 'name', b ->> 'grid_kind', (b ->> 'due_on')::date, core.actor());
+	insert into duty.review_campaign (street_id, id, grid_id, path, name, grid_kind, due_on, questions, created_by)
+	values (g.street_id, p_id, g.id, g.path, b ->> 'name', b ->> 'grid_kind', (b ->> 'due_on')::date,
+		duty.questions(b -> 'questions', '[]'), core.actor());
 	insert into duty.review (street_id, id, campaign_id, grid_id, path)
 	select x.street_id, core.new_id(x.street_id), p_id, x.id, x.path from grid.grid x
 	where x.street_id = g.street_id and x.path ^@ g.path and x.kind = b ->> 'grid_kind'
@@ -105,13 +125,84 @@ $$;
 comment on function duty.start_campaign(uuid, jsonb) is
 	'A review of every grid of a kind that is there today. LN403 role_not_allowed, LN422 grid_not_found, date_passed.';
 
+create function duty.campaign_for(p_id uuid, p_action text) returns duty.review_campaign
+language plpgsql
+as $$
+declare
+	c duty.review_campaign;
+begin
+	select x.* into c from duty.review_campaign x where x.street_id = core.street() and x.id = p_id
+		and x.path ^@ any (core.scopes()) for update;
+	if not found then
+		perform core.fail(404, 'not_found');
+	end if;
+	perform care.permit('review_campaign', c.state, p_action);
+	return c;
+end
+$$;
+comment on function duty.campaign_for(uuid, text) is 'A campaign on the caller''s ground, locked, with which they may do this now. LN404, LN409 wrong_state, LN403 role_not_allowed.';
+
+create function duty.edit_campaign(p_id uuid, p_if_match text, b jsonb) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+	c constant duty.review_campaign := duty.campaign_for(p_id, 'edit');
+	asked constant jsonb := duty.questions(b -> 'questions', c.questions);
+begin
+	if core.is_stale(c.version, p_if_match) then
+		perform core.fail(412, 'version_conflict');
+	elsif (b ->> 'due_on')::date < least(core.today(), c.due_on) then
+		perform core.fail(422, 'date_passed', '/due_on');
+	elsif exists (select from duty.review v, jsonb_array_elements(v.problems) p
+		where v.street_id = c.street_id and v.campaign_id = p_id and p ->> 'question_id' is not null
+			and not exists (select from jsonb_array_elements(asked) q where q ->> 'id' = p ->> 'question_id')) then
+		perform core.fail(409, 'question_answered', '/questions');
+	end if;
+	update duty.review_campaign x set name = b ->> 'name', due_on = (b ->> 'due_on')::date, questions = asked,
+		version = x.version + 1, updated_at = core.now()
+	where x.street_id = c.street_id and x.id = p_id;
+	perform core.put_event('review_campaign', p_id, 'edit', c.state, c.state, c.path, null, false);
+end
+$$;
+comment on function duty.edit_campaign(uuid, text, jsonb) is
+	'Name, day and questions anew; what was answered stays asked, and answers confirmed stay so. As duty.campaign_for(); LN412, LN422 date_passed, LN409 question_answered.';
+
+create function duty.end_campaign(p_id uuid) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+	c constant duty.review_campaign := duty.campaign_for(p_id, 'end');
+	v duty.review;
+begin
+	for v in select x.* from duty.review x where x.street_id = c.street_id and x.campaign_id = p_id
+		and x.state <> 'confirmed' order by x.id for update loop
+		-- Somebody waits to hear: the leads of a verdict, who suggested what becomes of it.
+		if v.state = 'submitted' then
+			perform core.fail(409, 'reviews_waiting');
+		elsif exists (select from jsonb_array_elements(v.problems) p where p ->> 'ticket_id' is not null) then
+			perform core.fail(409, 'suggestions_waiting');
+		end if;
+		perform duty.turn_review(v, 'lapse', v.problems);
+	end loop;
+	update duty.review_campaign x set state = 'ended', ended_at = core.now(), version = x.version + 1, updated_at = core.now()
+	where x.street_id = c.street_id and x.id = p_id;
+	perform core.put_event('review_campaign', p_id, 'end', c.state, 'ended', c.path, null, false);
+end
+$$;
+comment on function duty.end_campaign(uuid) is
+	'No more answers: what is confirmed is kept and its problems may still be settled, what was not submitted is missed, with what was written. As duty.campaign_for(); LN409 reviews_waiting, suggestions_waiting.';
+
 create function duty.review_for(p_id uuid, p_action text, p_if_match text default null) returns duty.review
 language plpgsql
 as $$
 declare
 	v duty.review;
 	tr core.transition;
+	asked jsonb;
 begin
+	-- Before the review, as who ends the campaign does.
+	select c.questions into asked from duty.review x join duty.review_campaign c on c.street_id = x.street_id and c.id = x.campaign_id
+	where x.street_id = core.street() and x.id = p_id for share of c;
 	select x.* into v from duty.review x where x.street_id = core.street() and x.id = p_id for update;
 	if not found then
 		perform core.fail(404, 'not_found');
@@ -124,7 +215,7 @@ begin
 		perform core.fail(403, 'role_not_allowed');
 	elsif core.is_stale(v.version, p_if_match) then
 		perform core.fail(412, 'version_conflict');
-	elsif tr.guard = 'complete' and not duty.is_complete(v.problems) then
+	elsif tr.guard = 'complete' and not duty.is_complete(v.problems, asked) then
 		perform core.fail(409, 'review_incomplete');
 	end if;
 	return v;
@@ -150,7 +241,8 @@ comment on function duty.turn_review(duty.review, text, jsonb, text) is 'Moves a
 
 create function duty.problem(b jsonb, p_old jsonb) returns jsonb
 language sql volatile
-return jsonb_build_object('id', coalesce(p_old ->> 'id', core.new_id(core.street())::text), 'problem', core.mask_text(b ->> 'problem'),
+return jsonb_build_object('id', coalesce(p_old ->> 'id', core.new_id(core.street())::text),
+	'question_id', b ->> 'question_id', 'problem', core.mask_text(b ->> 'problem'),
 	'advice', core.mask_text(b ->> 'advice'), 'owner', b ->> 'owner', 'due_on', b ->> 'due_on', 'help', core.mask_text(b ->> 'help'),
 	'ticket_id', p_old ->> 'ticket_id', 'done', coalesce((p_old ->> 'done')::boolean, false), 'note', p_old ->> 'note');
 comment on function duty.problem(jsonb, jsonb) is 'A problem as written now; what is the database''s own is kept from before.';
@@ -168,13 +260,17 @@ begin
 	if gone is not null then
 		perform core.fail(409, 'suggestion_kept');
 	end if;
+	perform core.must(not exists (select from jsonb_array_elements(b -> 'problems') x join duty.review_campaign c
+		on c.street_id = v.street_id and c.id = v.campaign_id where x ->> 'question_id' is not null
+			and not exists (select from jsonb_array_elements(c.questions) q where q ->> 'id' = x ->> 'question_id')),
+		422, 'question_unknown', '/problems');
 	perform duty.turn_review(v, 'write', (select coalesce(jsonb_agg(duty.problem(x.p, o.p) order by x.n), '[]')
 		from jsonb_array_elements(b -> 'problems') with ordinality x (p, n)
 		left join jsonb_array_elements(v.problems) o (p) on o.p ->> 'id' = x.p ->> 'id'));
 end
 $$;
 comment on function duty.write_review(uuid, text, jsonb) is
-	'The problems of a grid as a whole; those with a known id stay the same one. As duty.review_for(); LN409 suggestion_kept.';
+	'The problems of a grid as a whole; those with a known id stay the same one. As duty.review_for(); LN409 suggestion_kept, LN422 question_unknown.';
 
 create function duty.act_review(p_id uuid, p_action text, b jsonb default '{}') returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -212,7 +308,7 @@ begin
 	end if;
 	if b ->> 'becomes' = 'review' then
 		select x.* into v from duty.review x where x.street_id = t.street_id and x.id = (b ->> 'review_id')::uuid
-			and t.path ^@ x.path for update;
+			and t.path ^@ x.path;
 		if not found then
 			perform core.fail(422, 'review_not_found', '/review_id');
 		end if;
@@ -236,18 +332,21 @@ select v.street_id as _street_id, v.path as _path, v.version as _etag, v.id, v.c
 	(select coalesce(json_agg(p || jsonb_build_object('overdue', not (p ->> 'done')::boolean and coalesce((p ->> 'due_on')::date < core.today(), false)) order by n), '[]')
 		from jsonb_array_elements(v.problems) with ordinality x (p, n)) as problems, v.reason, v.updated_at,
 	(select coalesce(json_agg(t.action order by t.action), '[]') from core.transition t where t.machine = 'grid_review' and t.from_state = v.state
-		and core.role() = any (t.roles) and (t.guard is null or duty.is_complete(v.problems))) as actions
+		and core.role() = any (t.roles) and (t.guard is null or duty.is_complete(v.problems, c.questions))) as actions
 from duty.review v
+join duty.review_campaign c on c.street_id = v.street_id and c.id = v.campaign_id
 left join grid.grid g on g.street_id = v.street_id and g.id = v.grid_id;
 comment on view duty.review_view is 'class: street. GridReview.';
 
 -- The figures are of the reviews the reader sees: a lead's are those of their ground.
 create view duty.review_campaign_view with (security_invoker = true) as
-select c.street_id as _street_id, c.id, c.name, c.grid_id, c.grid_kind, c.due_on, f.grids, f.submitted, f.covered,
-	care.share(f.covered, f.grids) as coverage, f.problems, f.done, f.help, c.created_at
+select c.street_id as _street_id, c.version as _etag, c.id, c.name, c.grid_id, c.grid_kind, c.due_on, c.questions, c.state, f.grids, f.submitted,
+	f.covered, f.missed, care.share(f.covered, f.grids) as coverage, f.problems, f.done, f.help, c.created_at, c.updated_at, c.ended_at,
+	case when c.path ^@ any (core.scopes()) then care.offers('review_campaign', c.state) else '[]' end as actions
 from duty.review_campaign c cross join lateral (
 	select count(*) as grids, count(*) filter (where v.state in ('submitted', 'confirmed')) as submitted,
-		count(*) filter (where v.state = 'confirmed') as covered, coalesce(sum(jsonb_array_length(v.problems)), 0)::integer as problems,
+		count(*) filter (where v.state = 'confirmed') as covered, count(*) filter (where v.state = 'missed') as missed,
+		coalesce(sum(jsonb_array_length(v.problems)), 0)::integer as problems,
 		coalesce(sum((select count(*) from jsonb_array_elements(v.problems) p where (p ->> 'done')::boolean)), 0)::integer as done,
 		coalesce(sum((select count(*) from jsonb_array_elements(v.problems) p where p ->> 'help' is not null)), 0)::integer as help
 	from duty.review v where v.street_id = c.street_id and v.campaign_id = c.id) f;
@@ -259,5 +358,6 @@ from duty.suggestion s join ticket.ticket t on t.street_id = s.street_id and t.i
 comment on view duty.suggestion_view is 'class: street. TakenSuggestion.';
 
 grant select on duty.review_campaign, duty.review, duty.suggestion, duty.review_view, duty.review_campaign_view, duty.suggestion_view to linli_app;
-grant execute on function care.share(bigint, bigint), duty.is_complete(jsonb), duty.start_campaign(uuid, jsonb), duty.write_review(uuid, text, jsonb),
+grant execute on function care.share(bigint, bigint), duty.is_complete(jsonb, jsonb), care.offers(text, text),
+	duty.start_campaign(uuid, jsonb), duty.edit_campaign(uuid, text, jsonb), duty.end_campaign(uuid), duty.write_review(uuid, text, jsonb),
 	duty.act_review(uuid, text, jsonb), duty.take_suggestion(uuid, jsonb) to linli_app;

@@ -9,6 +9,17 @@ select c.*, c.id as _cursor from duty.review_campaign_view c
 where c._street_id = core.street() and (:after::uuid is null or c.id > :after::uuid)
 order by c.id limit :limit::int + 1;
 
+-- name: getReviewCampaign
+select c.* from duty.review_campaign_view c where c._street_id = core.street() and c.id = :id::uuid;
+
+-- name: updateReviewCampaign
+select duty.edit_campaign(:id::uuid, :if_match::text, :body::jsonb);
+select c.* from duty.review_campaign_view c where c._street_id = core.street() and c.id = :id::uuid;
+
+-- name: endReviewCampaign
+select duty.end_campaign(:id::uuid);
+select c.* from duty.review_campaign_view c where c._street_id = core.street() and c.id = :id::uuid;
+
 -- name: listGridReviews
 select v.*, v.id as _cursor from duty.review_view v
 where v._street_id = core.street() and (:after::uuid is null or v.id > :after::uuid)

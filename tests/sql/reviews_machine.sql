@@ -22,10 +22,12 @@ begin
 	reset role;
 	return id;
 end $$;
-create function pg_temp.try(person text, id uuid, action text) returns text language plpgsql as $$
+create function pg_temp.try(person text, id uuid, action text, questions text default '[]') returns text language plpgsql as $$
 declare
 	x text;
 begin
+	perform pg_temp.as_app('system');
+	update duty.review_campaign c set questions = try.questions::jsonb;
 	perform pg_temp.as_app(person);
 	if action = 'write' then
 		perform duty.write_review(id, null, '{"problems": []}');
@@ -42,12 +44,45 @@ end $$;
 create temporary view whole as select jsonb_build_array(jsonb_build_object('id', pg_temp.u(1), 'problem', 'x', 'advice', 'x', 'owner', 'x', 'due_on', '2099-01-01', 'done', false))::text as it;
 select is(pg_temp.try(p, pg_temp.put(s, (select it from whole)), a), case when p in ('next', 'other', 'community2', 'reporter') then 'not_found'
 	when m.roles is null then 'wrong_state' when p = any (string_to_array(m.roles, ' ')) then m.becomes else 'role_not_allowed' end, concat_ws(' ', s, a, p))
-from unnest('{planned,submitted,returned,confirmed}'::text[]) s, unnest('{write,submit,return,confirm,settle}'::text[]) a,
+from unnest('{planned,submitted,returned,confirmed,missed}'::text[]) s, unnest('{write,submit,return,confirm,settle}'::text[]) a,
 	unnest('{lead,general,community,street,next,other,community2,reporter}'::text[]) p
 left join lateral (select * from may where may.state = s and may.action = a) m on true;
 select is(pg_temp.try('lead', pg_temp.put('planned', x), 'submit'), 'review_incomplete', 'nobody submits ' || x)
 from unnest(array['[]', '[{"problem": "x", "advice": "x", "owner": "x"}]', '[{"problem": "x", "owner": "x", "due_on": "2099-01-01"}]']) x;
-select is((select array_agg(action order by action) from core.transition where machine = 'grid_review' and from_state = s),
-	(select array_agg(action order by action) from may where may.state = s), 'the rows of ' || s) from unnest('{planned,submitted,returned,confirmed}'::text[]) s;
+select is(pg_temp.try('lead', pg_temp.put('planned', (select it from whole)), 'submit', '[{"id": "q", "text": "?"}]'), 'review_incomplete', 'nobody submits without an answer to each question');
+select is((select array_agg(action order by action) from core.transition where machine = 'grid_review' and from_state = s and roles <> '{system}'),
+	(select array_agg(action order by action) from may where may.state = s), 'the rows of ' || s) from unnest('{planned,submitted,returned,confirmed,missed}'::text[]) s;
+
+-- campaigns: who may edit and end one of a community, in each state
+create function pg_temp.round(person text, state text, action text, reviews text) returns text language plpgsql as $$
+declare
+	x text;
+begin
+	perform pg_temp.as_app('system');
+	update duty.review_campaign c set state = round.state, ended_at = case when round.state = 'ended' then core.now() end where c.id = pg_temp.u(700);
+	update duty.review v set state = 'planned', problems = '[]' where v.campaign_id = pg_temp.u(700);
+	update duty.review v set state = reviews, problems = case when reviews = 'returned' then '[{"ticket_id": "x"}]' else '[]' end::jsonb
+	where v.campaign_id = pg_temp.u(700) and v.path = '60001/1/1/1/';
+	perform pg_temp.as_app(person);
+	if action = 'edit' then
+		perform duty.edit_campaign(pg_temp.u(700), null, jsonb_build_object('name', 'x', 'due_on', core.today(), 'questions', '[]'::jsonb));
+	else
+		perform duty.end_campaign(pg_temp.u(700));
+	end if;
+	perform pg_temp.as_app('system');
+	select c.state || ' ' || (select string_agg(v.state, ' ' order by v.path) from duty.review v where v.campaign_id = c.id) into x
+	from duty.review_campaign c where c.id = pg_temp.u(700);
+	reset role;
+	return x;
+exception when others then
+	if sqlstate !~ '^LN' then raise; end if;
+	return sqlerrm;
+end $$;
+select is(pg_temp.round(p, s, a, 'confirmed'), case when p not in ('community', 'street') then w when s = 'ended' then 'wrong_state'
+	when a = 'edit' then 'open confirmed planned' else 'ended confirmed missed' end, concat_ws(' ', s, a, p))
+from (values ('community', null), ('street', null), ('lead', 'not_found'), ('general', 'not_found'), ('other', 'not_found'),
+	('community2', 'not_found'), ('reporter', 'not_found')) v (p, w), unnest('{open,ended}'::text[]) s, unnest('{edit,end}'::text[]) a;
+select is(pg_temp.round('community', 'open', 'end', r), w, 'with one ' || r) from (values ('planned', 'ended missed missed'),
+	('submitted', 'reviews_waiting'), ('returned', 'suggestions_waiting'), ('confirmed', 'ended confirmed missed')) v (r, w);
 select * from finish(true);
 rollback;
