@@ -3,6 +3,7 @@
 Prints "ok name" or "not ok name" with the places, like everything here."""
 
 import ast
+import fnmatch
 import json
 import pathlib
 import re
@@ -199,6 +200,14 @@ def top_level():
     return sorted(n for n in names if n not in allowed and not n.startswith("."))
 
 
+def stems_mapped():
+    """README's code map names each file of the core, and none that is gone."""
+    rows = re.findall(r"^\| `([^`]+)` \|", (TOP / "README.md").read_text().split("| stems in `src/`")[1].split("\n\n")[0], re.M)
+    known, there = [k for row in rows for k in row.split()], [f.stem for f in files("src/*.c")]
+    return ([f"src/{stem}.c: not in README's code map" for stem in there if not any(fnmatch.fnmatch(stem, k) for k in known)]
+            + [f"README's code map: no src/{k}.c" for k in known if not fnmatch.filter(there, k)])
+
+
 def only_bound_sql():
     """No statement text is built from values; migrate.c runs embedded files, and
     core.era_begin() and ticket.gather_offers() write a constant into a function;
@@ -249,8 +258,8 @@ def memory_is_checked():
 
 def main():
     for check in (domain_sees_only_linli_h, problem_codes, settings_documented, contract_style,
-                  properties_described, inputs_bounded, sizes, long_lines, top_level, only_bound_sql,
-                  security_has_tests, memory_is_checked):
+                  properties_described, inputs_bounded, sizes, long_lines, top_level, stems_mapped,
+                  only_bound_sql, security_has_tests, memory_is_checked):
         report(check.__name__, check())
     return 1 if failures else 0
 
