@@ -40,7 +40,7 @@ struct runner {
 	struct job *jobs;
 	size_t count, at;
 	struct db_job call;
-	bool running, stopping;
+	bool running, stopping, breathing;
 	bool soon;	       /* no rest after this round */
 	int64_t eager_until_us; /* 0 = its first time in this round */
 };
@@ -103,7 +103,8 @@ job_soon(void)
 {
 	const struct timeval now = { 0, 0 };
 
-	if (event_pending(turning->next, EV_TIMEOUT, NULL))
+	if (event_pending(turning->next, EV_TIMEOUT, NULL) &&
+	    !turning->breathing)
 		event_add(turning->next, &now);
 	else
 		turning->soon = true;
@@ -124,6 +125,16 @@ again(struct runner *r, const struct job *j, long n)
 		return true;
 	r->soon = true;
 	return false;
+}
+
+static void
+take_breath(struct runner *r, int64_t worked_us)
+{
+	int64_t us = worked_us / 2;
+	struct timeval tv = { us / SECOND_US, us % SECOND_US };
+
+	r->breathing = true;
+	event_add(r->next, &tv);
 }
 
 static void
@@ -176,7 +187,10 @@ job_done(struct db_job *call)
 		r->at++;
 		r->eager_until_us = 0;
 	}
-	job_next(r);
+	if (n > 0 && j->hook && j->hook->gentle)
+		take_breath(r, call->db_us);
+	else
+		job_next(r);
 }
 
 /* False: nothing to do in this round. */
@@ -223,9 +237,12 @@ job_next(struct runner *r)
 static void
 on_round(evutil_socket_t fd, short what, void *arg)
 {
+	struct runner *r = arg;
+
 	(void)fd;
 	(void)what;
-	job_next(arg);
+	r->breathing = false;
+	job_next(r);
 }
 
 /* The statement in flight may finish: its transaction is small. */

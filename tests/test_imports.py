@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import signal
+import sys
 import time
 import uuid
 import zipfile
@@ -14,9 +15,13 @@ import zipfile
 import openpyxl
 import pytest
 
+import conftest
 import harness
 import plants
 import samples
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "fault"))
+import stage
 
 HEADERS = ["人员编号", "姓名", "性别", "出生日期", "手机号码", "身份证号码", "小区", "楼栋", "单元", "房号", "居住类型", "入住日期", "标签"]
 
@@ -290,44 +295,75 @@ def test_three_are_open_at_most(world, house):
     read(world.community, rows)
 
 
-def test_killed_in_the_middle_each_row_once(world, house):
-    """The job process by SIGKILL and its backend by the database, while it
-    reads, judges and commits: the import resumes, and each person is there once."""
-    count = 9000
+def killed_on_its_way(world, house, count, most, kill):
+    """Read, judged and committed while somebody kills at each step, so many
+    times at most: the import resumes, and each person is there once."""
     rows = [person(house, n, 姓名=f"欧阳{n}", 身份证号码=id_number(n % 1000, f"19{50 + n // 1000}0307")) for n in range(count)]
     made = upload(world.community, as_csv(rows))
-    kills = []
 
-    def kill():
-        job = world.server.pid("job")
-        if len(kills) % 2:
-            world.sql("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s and usename = 'linli_job'", world.database)
-        elif job:
-            os.kill(job, signal.SIGKILL)
-        kills.append(len(kills))
+    def look():
+        reply = world.community.get(f"/v1/imports/{made['id']}")
+        return reply.json() if reply.status_code == 200 else None
 
     def step(*fields, states):
-        last = None
+        last, kills = None, 0
         while True:
-            it = world.community.get(f"/v1/imports/{made['id']}").json()
+            it = harness.wait_for(look, "the import to be seen")
             now = [it[f] for f in fields]
             if it["state"] in states:
+                assert kills >= 2
                 return it
-            if last is not None and now != last:
-                kill()
+            if last is not None and now != last and kills < most:
+                kill(kills)
+                kills += 1
             last = now
             time.sleep(0.01)
 
     ready = step("rows", "checked", states=("ready", "failed"))
     assert (ready["state"], ready["rows"], ready["counts"]["new"]) == ("ready", count, count), ready
+    assert people(world) == 0, "entered before the commit"
     reply = world.community.post(f"/v1/imports/{made['id']}/commit")
     assert reply.status_code == 200
     done = step("committed", states=("done",))
     assert done["counts"] == {"new": count, "changed": 0, "unchanged": 0, "duplicate": 0, "error": 0}
-    assert len(kills) >= 3
     whole = world.sql(
         "select count(*), count(distinct p.source_id), count(s.person_id), count(r.person_id), count(p.household_id)"
         " from people.person p left join people.secret s on s.street_id = 1 and s.person_id = p.id and s.phone is not null"
         " left join people.residence r on r.street_id = 1 and r.person_id = p.id where p.source = '社智在线'")
     assert whole == [(count,) * 5]
     assert world.sql("select count(*) from core.event where subject = 'person' and action = 'create'") == [(count,)]
+
+
+def test_killed_in_the_middle_each_row_once(world, house):
+    """The job process by SIGKILL and its backend by the database."""
+    def kill(n):
+        job = world.server.pid("job")
+        if n % 2:
+            world.sql("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s and usename = 'linli_job'", world.database)
+        elif job:
+            os.kill(job, signal.SIGKILL)
+    killed_on_its_way(world, house, 9000, 9, kill)
+
+
+def test_a_dead_database_comes_back_and_so_does_the_import(spec, tmp_path):
+    """PostgreSQL by SIGKILL, all of it or a backend of it, on a cluster of its
+    own that keeps its commits on disk."""
+    site = stage.make_site()
+    world = conftest.World(site, spec, tmp_path)
+    data = site.cluster.folder / "data"
+
+    def kill(n):
+        backends = site.cluster.backends(world.database, "linli_job")
+        if n % 2 and backends:
+            os.kill(backends[0], signal.SIGKILL)
+        else:
+            os.kill(int((data / "postmaster.pid").read_text().split("\n")[0]), signal.SIGKILL)
+            harness.wait_for(lambda: site.cluster.begin(check=False).returncode == 0, "PostgreSQL to start")
+        harness.wait_for(site.cluster.running, "PostgreSQL to recover")
+        harness.wait_for(lambda: world.client().get("/readyz").status_code == 200, "readiness")
+    try:
+        killed_on_its_way(world, build(world), 5000, 3, kill)
+        world.close()
+    finally:
+        world.server.kill()
+        stage.remove_site(site)

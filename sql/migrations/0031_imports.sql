@@ -460,7 +460,9 @@ begin
 			(true, 'changed', null, null)) y (holds, outcome, field, code) where y.holds limit 1) x
 		where r.street_id = i.street_id and r.import_id = i.id and r.n > lo and r.n <= hi
 			and not r.applied and (r.outcome is null or r.outcome in ('new', 'changed'))) v
-	where w.street_id = i.street_id and w.import_id = i.id and w.n = v.n;
+	where w.street_id = i.street_id and w.import_id = i.id and w.n = v.n
+		and (w.outcome, w.field, w.code, w.why, w.person_id, w.fields, w.dwelling_id)
+			is distinct from (v.outcome, v.field, v.code, v.why, v.about, v.fields, v.home);
 	-- What will not be used is not kept.
 	update transfer.import_row w set digest = null, name = null, sex = null, born_on = null, phone = null, phone_mask = null,
 		phone_index = null, id_number = null, id_number_mask = null, id_number_index = null, place = null, dwelling_id = null,
@@ -473,18 +475,21 @@ comment on function transfer.judge(transfer.import, integer, integer) is
 	'What becomes of the rows from lo (not with it) to hi: new, changed in which fields, unchanged, duplicate of whom, error in which field. In role system.';
 
 ---------------------------------------------------------------- committing
+-- Executed as text, planned for each batch: plan_cache_mode, set for the
+-- function, would have each check of a foreign key planned anew for each row.
 create function transfer.settle(i transfer.import, lo integer, hi integer) returns void
-language plpgsql set plan_cache_mode = force_custom_plan set enable_hashjoin = off
-	set enable_mergejoin = off set enable_seqscan = off
+language plpgsql set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off
 as $$
 begin
+	execute $query$
 	insert into people.household (street_id, id, dwelling_id, path, updated_by)
-	select i.street_id, core.new_id(i.street_id), x.dwelling_id, d.path, i.account_id
-	from (select distinct r.dwelling_id from transfer.import_row r where r.street_id = i.street_id and r.import_id = i.id
-		and r.n > lo and r.n <= hi and not r.applied and (r.outcome = 'new' or 'address' = any (r.fields))) x
-	join grid.dwelling d on d.street_id = i.street_id and d.id = x.dwelling_id
-	where not exists (select from people.household h where h.street_id = i.street_id and h.dwelling_id = x.dwelling_id
-		and h.kind = 'family');
+	select ($1).street_id, core.new_id(($1).street_id), x.dwelling_id, d.path, ($1).account_id
+	from (select distinct r.dwelling_id from transfer.import_row r where r.street_id = ($1).street_id and r.import_id = ($1).id
+		and r.n > $2 and r.n <= $3 and not r.applied and (r.outcome = 'new' or 'address' = any (r.fields))) x
+	join grid.dwelling d on d.street_id = ($1).street_id and d.id = x.dwelling_id
+	where not exists (select from people.household h where h.street_id = ($1).street_id and h.dwelling_id = x.dwelling_id
+		and h.kind = 'family')
+	$query$ using i, lo, hi;
 end
 $$;
 comment on function transfer.settle(transfer.import, integer, integer) is 'A household in each dwelling that gets somebody and has none.';
@@ -496,38 +501,39 @@ as $$select h.id from people.household h where h.street_id = $1 and h.dwelling_i
 comment on function transfer.household(integer, uuid) is 'The household whom an import finds in a dwelling.';
 
 create function transfer.add_new(i transfer.import, lo integer, hi integer) returns void
-language plpgsql set plan_cache_mode = force_custom_plan set enable_hashjoin = off
-	set enable_mergejoin = off set enable_seqscan = off
+language plpgsql set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off
 as $$
 begin
+	execute $query$
 	with r as materialized (
-		select x.*, core.new_id(i.street_id) as id, d.path as home, h.id as household
+		select x.*, core.new_id(($1).street_id) as id, d.path as home, h.id as household
 		from transfer.import_row x
-		join grid.dwelling d on d.street_id = i.street_id and d.id = x.dwelling_id
-		left join lateral (select y.id from people.household y where y.street_id = i.street_id and y.dwelling_id = x.dwelling_id
+		join grid.dwelling d on d.street_id = ($1).street_id and d.id = x.dwelling_id
+		left join lateral (select y.id from people.household y where y.street_id = ($1).street_id and y.dwelling_id = x.dwelling_id
 			and y.kind = 'family' order by y.created_at, y.id limit 1) h on true
-		where x.street_id = i.street_id and x.import_id = i.id and x.n > lo and x.n <= hi and x.outcome = 'new' and not x.applied),
+		where x.street_id = ($1).street_id and x.import_id = ($1).id and x.n > $2 and x.n <= $3 and x.outcome = 'new' and not x.applied),
 	person as (
 		insert into people.person (street_id, id, path, dwelling_id, household_id, name, sex, born_on, phone_mask, id_number_mask,
 			source, source_id, source_digest, created_by, updated_by)
-		select i.street_id, r.id, r.home, r.dwelling_id, r.household, r.name, r.sex, r.born_on, r.phone_mask, r.id_number_mask,
-			i.source, r.source_id, r.digest, i.account_id, i.account_id from r),
+		select ($1).street_id, r.id, r.home, r.dwelling_id, r.household, r.name, r.sex, r.born_on, r.phone_mask, r.id_number_mask,
+			($1).source, r.source_id, r.digest, ($1).account_id, ($1).account_id from r),
 	secret as (
 		insert into people.secret (street_id, person_id, path, phone, phone_index, id_number, id_number_index)
-		select i.street_id, r.id, r.home, r.phone, r.phone_index, r.id_number, r.id_number_index from r),
+		select ($1).street_id, r.id, r.home, r.phone, r.phone_index, r.id_number, r.id_number_index from r),
 	residence as (
 		insert into people.residence (street_id, id, person_id, dwelling_id, household_id, path, kind, from_on)
-		select i.street_id, core.new_id(i.street_id), r.id, r.dwelling_id, r.household, r.home, coalesce(r.kind, 'family'),
+		select ($1).street_id, core.new_id(($1).street_id), r.id, r.dwelling_id, r.household, r.home, coalesce(r.kind, 'family'),
 			coalesce(r.from_on, core.today()) from r),
 	gram as (
 		insert into people.gram (street_id, gram, path, person_id)
-		select i.street_id, g.gram, r.home, r.id from r, people.grams_of(r.name) g (gram)),
+		select ($1).street_id, g.gram, r.home, r.id from r, people.grams_of(r.name) g (gram)),
 	event as (
 		insert into core.event (street_id, id, subject, subject_id, action, actor_id, actor_role, path, data)
-		select i.street_id, core.new_id(i.street_id), 'person', r.id, 'create', i.account_id, core.role(), r.home,
-			json_build_object('import', i.id) from r)
+		select ($1).street_id, core.new_id(($1).street_id), 'person', r.id, 'create', ($1).account_id, core.role(), r.home,
+			json_build_object('import', ($1).id) from r)
 	update transfer.import_row w set person_id = r.id from r
-	where w.street_id = i.street_id and w.import_id = i.id and w.n = r.n;
+	where w.street_id = ($1).street_id and w.import_id = ($1).id and w.n = r.n
+	$query$ using i, lo, hi;
 end
 $$;
 comment on function transfer.add_new(transfer.import, integer, integer) is 'The persons of the new rows among these, with all that belongs to each.';
@@ -626,6 +632,11 @@ as $$select json_object_agg(o.outcome, coalesce(c.n, 0) order by o.k)
 		where r.street_id = $1.street_id and r.import_id = $1.id group by r.outcome) c on c.outcome = o.outcome$$;
 comment on function transfer.count(transfer.import) is 'How many rows of an import are what.';
 
+create function transfer.is_news(p_table regclass, p_rows integer) returns boolean
+language sql stable
+as $$select c.reltuples < p_rows from pg_class c where c.oid = p_table$$;
+comment on function transfer.is_news(regclass, integer) is 'Would so many rows more than double what the planner knows of a table?';
+
 create function transfer.go_on(i transfer.import, batch integer) returns integer
 language plpgsql
 as $$
@@ -644,7 +655,7 @@ begin
 		update transfer.import x set checked = hi, updated_at = core.now() where x.street_id = i.street_id and x.id = i.id;
 	else
 		perform transfer.commit_rows(i, lo, hi);
-		if lo = 0 then
+		if lo = 0 and transfer.is_news('people.person', i.rows) then
 			analyze people.household, people.person, people.secret, people.residence, people.gram;
 		end if;
 		update transfer.import x set committed = hi, updated_at = core.now() where x.street_id = i.street_id and x.id = i.id;

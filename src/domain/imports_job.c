@@ -248,9 +248,10 @@ drop_files(const PGresult *res)
 
 const struct job_hook imports_job_hooks[] = {
 	{ .query = "jobNextImport", .bind = while_idle, .done = next_found },
-	{ .query = "jobStageImport", .bind = when_read, .done = staged },
-	{ .query = "jobWorkImports", .eager = true },
-	{ .query = "jobSweepImports", .eager = true },
+	{ .query = "jobStageImport", .bind = when_read, .done = staged,
+	  .gentle = true },
+	{ .query = "jobWorkImports", .eager = true, .gentle = true },
+	{ .query = "jobSweepImports", .eager = true, .gentle = true },
 	{ .query = "jobSweepVault", .bind = vault_ids, .done = drop_files },
 	{ 0 },
 };

@@ -142,6 +142,43 @@ test_reload_keeps_sealed(void **state)
 }
 
 static void
+opens_not(const unsigned char *sealed, size_t len, const char *context)
+{
+	assert_null(unseal_bytes(sealed, &len, context));
+}
+
+static void
+test_bytes(void **state)
+{
+	static const unsigned char plain[] = "\0\xff, not text";
+	size_t lens[] = { 0, 1, sizeof(plain) };
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		size_t len = lens[i], again = lens[i];
+		unsigned char *one = seal_bytes(plain, &len, "a");
+		unsigned char *two = seal_bytes(plain, &again, "a"), *got;
+
+		assert_int_equal(len, lens[i] + 24 + 16);
+		assert_memory_not_equal(one, two, len);
+		got = unseal_bytes(one, &again, "a");
+		assert_non_null(got);
+		assert_int_equal(again, lens[i]);
+		assert_memory_equal(got, plain, again);
+		free(got);
+		opens_not(one, len, "b");
+		for (size_t n = 0; n < len; n++) {
+			opens_not(one, n, "a");
+			one[n] ^= 1;
+			opens_not(one, len, "a");
+			one[n] ^= 1;
+		}
+		free(one);
+		free(two);
+	}
+}
+
+static void
 refused(const char *expected)
 {
 	char *why = NULL;
@@ -187,6 +224,7 @@ main(void)
 		TEST(test_round_trip),	 TEST(test_forgeries),
 		TEST(test_mask),	 TEST(test_blind_index),
 		TEST(test_reload_keeps_sealed), TEST(test_key_file),
+		TEST(test_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
