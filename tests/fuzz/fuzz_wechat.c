@@ -91,18 +91,17 @@ rows(struct request *rq)
 	static const char *const token[] = { "verdict", "sealed",
 					     "generation" };
 	static const char *const put[] = { "generation" };
+	const char *stale = rq->job.calls[rq->job.call_count - 1].params[1];
 
 	if (runs(rq, "wechatToken"))
 		return row(3, token,
 			   (const char *[]){
-				   fresh ? "ok" : "refresh",
+				   fresh && !stale ? "ok" : "refresh",
 				   fresh ? seal(a, "t", "wechat_token") : NULL,
 				   "1" });
-	if (runs(rq, "wechatTokenPut")) {
-		fresh = true;
-		return row(1, put, (const char *[]){ "2" });
-	}
-	return NULL;
+	return runs(rq, "wechatTokenPut")
+		       ? row(1, put, (const char *[]){ "2" })
+		       : NULL;
 }
 
 /* Sealed: nothing of the answer as it came. */
