@@ -249,6 +249,12 @@ def security_has_tests():
             + [f"{', '.join(named[n])}: security {n} is not in tests/security.json" for n in named if n not in wanted])
 
 
+def fuzz_targets_are_whole():
+    """make fuzz wants of each target what it may begin with: a corpus and a dictionary."""
+    return [f"tests/fuzz/{missing}" for f in files("tests/fuzz/fuzz_*.c") for name in [f.stem.removeprefix("fuzz_")]
+            for missing in (f"{name}.dict", f"corpus/{name}") if not (f.parent / missing).exists()]
+
+
 def memory_is_checked():
     """Memory comes from arena.h, whose functions never give NULL."""
     asks = re.compile(r"\b(?:malloc|calloc|realloc|strdup|strndup|v?asprintf)\(")
@@ -260,7 +266,7 @@ def memory_is_checked():
 def main():
     for check in (domain_sees_only_linli_h, problem_codes, settings_documented, contract_style,
                   properties_described, inputs_bounded, sizes, long_lines, top_level, stems_mapped,
-                  only_bound_sql, security_has_tests, memory_is_checked):
+                  only_bound_sql, security_has_tests, memory_is_checked, fuzz_targets_are_whole):
         report(check.__name__, check())
     return 1 if failures else 0
 

@@ -55,7 +55,22 @@ take_items(const uint8_t *s, size_t n)
 	return count;
 }
 
-/* NULL where it is no UTF-8, or the body no object. */
+/* As sync will write it. */
+static json_t *
+plain(struct item *t)
+{
+	json_t *body = t->body ? json_loads(t->body, JSON_REJECT_DUPLICATES,
+					    NULL)
+			       : json_null();
+
+	if (t->body && body) {
+		t->body = json_dumps(body, JSON_COMPACT);
+		arena_defer(a, free, t->body);
+	}
+	return body;
+}
+
+/* NULL where it is no UTF-8, or a body no JSON. */
 static char *
 body_of(int count)
 {
@@ -63,10 +78,8 @@ body_of(int count)
 	char *text = NULL;
 
 	for (int i = 0; i < count; i++) {
-		const struct item *t = &items[i];
-		json_t *body = t->body ? json_loads(t->body,
-						    JSON_REJECT_DUPLICATES, NULL)
-				       : json_null();
+		struct item *t = &items[i];
+		json_t *body = plain(t);
 
 		json_array_append_new(
 			list, json_pack("{s:s, s:s, s:s, s:s?, s:o}", "method",
