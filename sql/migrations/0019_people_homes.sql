@@ -439,6 +439,7 @@ begin
 	if p.account_id is not null then
 		perform core.hold_alone(p.account_id);
 		perform people.forget_tickets(p.account_id, p.name, alias);
+		perform people.forget_traces(p.account_id, p.name, alias);
 		perform field.forget(p.account_id, p.name, alias);
 		perform people.forget_account(p.account_id, p.name, alias);
 	end if;
@@ -524,6 +525,7 @@ begin
 		where a.id = p_account;
 		update identity.account_role r set to_on = greatest(r.from_on, core.today())
 		where r.account_id = p_account and r.to_on is null;
+		perform people.forget_signature(p_account, p_alias);
 	end if;
 end
 $$;

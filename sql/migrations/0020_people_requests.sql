@@ -85,7 +85,8 @@ $$;
 comment on function people.restrict(uuid) is 'Kept, and used for nothing.';
 
 create function people.copy(p_request uuid) returns table (id uuid, name text, sex text, born_on date, phone text,
-	id_number text, address text, residences json, ownerships json, guardians json, tags json, consents json, accesses bigint)
+	id_number text, address text, residences json, ownerships json, guardians json, tags json, consents json, accesses bigint,
+	tickets json, comments json, hazards json, visits json, alarms json, pairings json, diary json, mediations json, check_ins json)
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -114,7 +115,8 @@ begin
 		(select coalesce(json_agg(json_build_object('purpose', x.purpose, 'recipient', x.recipient, 'text_version',
 			x.text_version, 'given_at', x.given_at, 'withdrawn_at', x.withdrawn_at) order by x.given_at), '[]')
 			from people.consent x where x.street_id = p.street_id and x.person_id = p.id),
-		(select count(*) from people.accesses(null, 1000000000) a where a.person_id = p.id);
+		(select count(*) from people.accesses(null, 1000000000) a where a.person_id = p.id), t.*
+	from people.traces(p) t;
 end
 $$;
 comment on function people.copy(uuid) is 'All that is kept of somebody, for 30 days after the request was fulfilled; no row else.';

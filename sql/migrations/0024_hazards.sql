@@ -508,7 +508,7 @@ begin
 	where e.street_id = core.street() and e.subject = 'hazard' and e.subject_id in (select h.id from field.hazard h
 		where h.street_id = core.street() and h.owner_id = p_account);
 	update field.hazard h set title = core.mask_text(replace(h.title, p_name, p_alias)),
-		description = core.mask_text(replace(h.description, p_name, p_alias)),
+		description = core.mask_text(replace(h.description, p_name, p_alias)), address = replace(h.address, p_name, p_alias),
 		version = h.version + 1, updated_at = core.now()
 	where h.street_id = core.street() and h.owner_id = p_account;
 end

@@ -171,7 +171,7 @@ select is_empty($$select name from routine where prosecdef and split_part(name, 
 	'people.end_guardian', 'people.end_owner', 'people.file_request', 'people.read', 'people.give_consent', 'people.household_view',
 	'people.move', 'people.move_out', 'people.name_guardian', 'people.owners', 'people.put_household', 'people.refresh',
 	'people.remove', 'people.request_approval', 'people.restrict', 'people.search', 'people.secret_of', 'people.set_tag',
-	'people.somebody', 'people.summary', 'people.sweep', 'people.unmask', 'people.update_person', 'people.view',
+	'people.somebody', 'people.summary', 'people.traces', 'people.sweep', 'people.unmask', 'people.update_person', 'people.view',
 	'people.withdraw_consent',
 	'rate.appeal', 'rate.blocks', 'rate.board', 'rate.call_back', 'rate.decide', 'rate.follow', 'rate.read', 'rate.sums', 'rate.voices',
 	'transfer.act_import', 'transfer.begin_import', 'transfer.may_import', 'transfer.next_import', 'transfer.stage',
@@ -189,7 +189,7 @@ select is_empty($$select name from routine where prosecdef and split_part(name, 
 select is_empty($$select name, proconfig from routine
 	where exists (select from unnest(proconfig) s where s ~ '^linli')
 	and split_part(name, '(', 1) not in ('care.add_reporter', 'care.check_mediator', 'care.put_mediator', 'care.stamp', 'care.count_visits_whole', 'care.doors', 'care.figures_whole', 'care.fill', 'care.helped', 'care.lapse',
-		'care.plan_season', 'care.seen', 'core.changed_streets', 'core.horizon', 'core.newest_event', 'duty.owed', 'duty.work', 'field.keep_time', 'field.org_timeline', 'field.team_finds', 'grid.describe_moves', 'grid.execute_redraw', 'grid.move_dwellings', 'people.accesses_of', 'people.address_of', 'people.counts', 'people.drop_health', 'people.join_records', 'people.join_rows', 'people.of_number', 'people.part_records', 'people.part_rows', 'people.refresh', 'people.remove', 'people.resettle', 'people.restrict', 'people.secret_of', 'people.somebody',
+		'care.plan_season', 'care.seen', 'core.changed_streets', 'core.horizon', 'core.newest_event', 'duty.owed', 'duty.work', 'field.keep_time', 'field.org_timeline', 'field.team_finds', 'grid.describe_moves', 'grid.execute_redraw', 'grid.move_dwellings', 'people.accesses_of', 'people.address_of', 'people.counts', 'people.drop_health', 'people.join_records', 'people.join_rows', 'people.of_number', 'people.part_records', 'people.part_rows', 'people.refresh', 'people.remove', 'people.resettle', 'people.restrict', 'people.secret_of', 'people.somebody', 'people.traces',
 		'rate.blocks', 'rate.sums', 'rate.voices', 'ticket.adopt', 'ticket.end_round', 'ticket.hand_over', 'ticket.is_rare', 'ticket.lock_case', 'ticket.move_part', 'ticket.read_case',
 		'ticket.restamp', 'ticket.tell_merged', 'ticket.add_source', 'ticket.known_as', 'ticket.note_update', 'ticket.pick_sources', 'ticket.read_outcome')$$, 'no other function widens its context');
 select is_empty($$select name from routine where proowner = 'linli_matcher'::regrole
