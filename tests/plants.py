@@ -437,6 +437,31 @@ def sees_source(name, plant, system):
     return plant.staff(name) or name == "program" and (plant.street, system) == (1, "12345")
 
 
+def plant_admissions(world):
+    """Work for grids, admitted; the last one is not: (proposal, its task, mark, path, by)."""
+    made = []
+    samples.set_limit(world, 1000)
+    for n, (path, by) in enumerate((("1/1/1/1/", "department"), ("1/1/1/2/", "department"), ("1/1/1/1/", "department"))):
+        ids = {"id": samples.act(world, by, "createAdmission", body={
+            "title": f"zzadmission{n}zz", "description": f"zzadmission{n}zzd", "grid_kind": "micro", "grid_ids": [grid_id(path)],
+            "due_on": "2099-12-31"})["id"]}
+        if n < 2:
+            samples.act(world, "street", "approveAdmission", ids)
+        task = world.sql("select id from duty.grid_task where admission_id = %s", ids["id"])
+        made.append((ids["id"], task[0][0] if task else None, f"zzadmission{n}zz", path, by))
+    return made
+
+
+def sees_admission(name, by):
+    return name in ("street", by)
+
+
+def sees_task(name, task, path, by):
+    """Who leads there, once it is admitted; the street and who proposed it, always."""
+    return sees_admission(name, by) or task is not None and WHO[name][0] in ("grid_lead", "community") and any(
+        path.startswith(own) for own in WHO[name][2])
+
+
 # Where a hazard lies, who reported it, to which organisation it is put.
 HAZARDS = [("1/1/1/1/", "resident", None), ("1/1/1/2/", "lead_next", "merchant"), ("1/2/1/1/", "community2", "department"),
            ("2/1/1/1/", "resident_far", None)]

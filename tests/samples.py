@@ -759,7 +759,31 @@ def settled(world, role):
     return {**need, "body": {"problem_id": need["problem"], "note": "车棚已建成"}}
 
 
+def set_limit(world, per_lead):
+    tag = world.street.get("/v1/task-limit").headers["ETag"]
+    return act(world, "street", "putTaskLimit", body={"per_lead": per_lead}, headers={"If-Match": tag})
+
+
+def admission(*steps):
+    """Work proposed by the department, or to withdraw it by the caller, and brought along by the street."""
+    def prepare(world, role):
+        set_limit(world, 1000)
+        ids = {"id": act(world, "street" if role == "street" and steps == ("own",) else "department", "createAdmission")["id"]}
+        for step in steps:
+            if step != "own":
+                act(world, "street", step, ids)
+        return {"ids": ids}
+    return prepare
+
+
+def grid_task(world, role):
+    made = admission("approveAdmission")(world, role)["ids"]["id"]
+    return {"ids": {"id": act(world, "lead", "listGridTasks", params={"admission_id": made})["items"][0]["id"]}}
+
+
 NEEDS = {
+    "getAdmission": admission(), "approveAdmission": admission(), "refuseAdmission": admission(), "withdrawAdmission": admission("own"),
+    "getGridTask": grid_task, "finishGridTask": grid_task, "putTaskLimit": with_if_match("/v1/task-limit", lambda world, role: {"ids": {}}),
     "getGridReview": review(), "writeGridReview": with_if_match("/v1/grid-reviews/{id}", review()), "submitGridReview": review(),
     "returnGridReview": review("submit"), "confirmGridReview": review("submit"), "settleGridReview": settled,
     "getReviewCampaign": review_campaign, "endReviewCampaign": review_campaign,

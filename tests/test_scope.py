@@ -43,7 +43,7 @@ def patrol_words(ids, mark):
 
 
 # What a department or partner reads of what is put to it.
-PUT_TO_ORGS = {"listDispatches", "getDispatch", "listDispatchPhotos", "downloadDispatchPhoto",
+PUT_TO_ORGS = {"listAdmissions", "getAdmission", "listGridTasks", "getGridTask", "listChanges", "getChangesHead", "listDispatches", "getDispatch", "listDispatchPhotos", "downloadDispatchPhoto",
                "listHazards", "getHazard", "listHazardEvents", "listHazardPhotos", "downloadHazardPhoto",
                "listEquipment", "getEquipment", "listEquipmentInspections", "listEquipmentPhotos", "downloadEquipmentPhoto",
                "listSafetyTeams", "getSafetyTeam", "listSafetyInspections"}
@@ -68,6 +68,7 @@ def planted(shared):
     shared.exports = plant_module.plant_exports(shared)
     shared.care = plant_module.plant_care(shared)
     shared.imports = plant_module.plant_imports(shared)
+    shared.admissions = plant_module.plant_admissions(shared)
     shared.hazards, shared.equipment = plant_module.plant_hazards(shared), plant_module.plant_equipment(shared)
     shared.diary = plant_module.plant_diary(shared)
     shared.cases = plant_module.plant_mediation(shared)
@@ -195,6 +196,9 @@ class Reader:
         elif kind_of(op) == "review-campaigns":
             for campaign in self.world.review_campaigns.values():
                 self.get(op, op.template.format(id=campaign))
+        elif kind_of(op) in ("admissions", "grid-tasks"):
+            for admission, task, *_ in self.world.admissions:
+                self.get(op, op.template.format(id=admission if kind_of(op) == "admissions" else task or admission))
         elif kind_of(op) == "diary":
             for entry, _ in self.world.diary.values():
                 self.get(op, op.template.format(id=entry))
@@ -329,6 +333,8 @@ def test_no_marker_out_of_scope_in_any_reply(readers, planted, name):
     hidden += [ids["persons"] for path, ids in planted.people.items() if plant_module.viewer(name, path) is None]
     hidden += [word for path, words in planted.imports.items() if not sees_redraw(name, path) for word in words]
     hidden += [part for part, plant, _ in planted.dispatched if not plant.known_to(name)]
+    hidden += [word for admission, task, mark, path, by in planted.admissions for word in (mark, admission, task)
+               if word and not plant_module.sees_task(name, task, path, by)]
     hidden += [mark for plant, system, mark in planted.sources if not plant_module.sees_source(name, plant, system)]
     hidden = set(hidden) - {word for case in planted.dispatched for word in plant_module.of_case(name, *case)}
     if name == "program":
@@ -362,6 +368,8 @@ def test_every_marker_in_scope_is_found(readers, planted, name):
     visible += [ids["mark"] + kind for path, ids in planted.care.items() for kind in "vkpd"
                 if (sees_care if kind in "vk" else sees_plan)(name, path)]
     visible += [word for path, words in planted.imports.items() if sees_redraw(name, path) for word in words]
+    visible += [word for _, task, mark, path, by in planted.admissions for word in (mark, mark + "d", task)
+                if word and plant_module.sees_task(name, task, path, by)]
     visible += [mark for plant, system, mark in planted.sources if plant_module.sees_source(name, plant, system)]
     visible += [word for case in planted.dispatched for word in plant_module.of_case(name, *case)]
     assert [m for m in visible if m not in everything] == []
@@ -462,7 +470,7 @@ def test_who_acts_for_an_organisation_sees_the_tree_and_no_more(readers, planted
     called = {where.split()[0] for where, _ in readers[name].text}
     own = {op.id for op in GETS if "/me" in op.template}
     assert called - own == {"listGrids", "getGrid", "listCategories"} | (
-        {"getTicket", "listSourceTickets", "listSourceUpdates", "listChanges", "getChangesHead", "getPersonSummary"} if name == "program" else
+        {"getTicket", "listDispatches", "getDispatch", "listSourceTickets", "listSourceUpdates", "listChanges", "getChangesHead", "getPersonSummary"} if name == "program" else
         {"listMyClaims", "listStreets", "listJoinableGrids"} - own | {o for o in PUT_TO_ORGS if name in SPEC.by_id[o].roles})
     me = getattr(planted, name).get("/v1/me").json()
     assert (me["role"], me["scopes"], me["street_id"]) == (WHO[name][0], [], 1)
@@ -475,9 +483,11 @@ def test_who_acts_for_an_organisation_sees_the_tree_and_no_more(readers, planted
                     " as account_id, %s as role, 1 as street_id, 1 as epoch) s",
                     (*planted.sql("select id, account_id from identity.session where account_id = %s and revoked_at is null limit 1",
                                   account_id(name))[0], WHO[name][0]))
-        for table in ("ticket.ticket", "ticket.private", "ticket.comment", "core.event", "grid.dwelling"):
+        for table in ("ticket.ticket", "ticket.private", "ticket.comment", "grid.dwelling"):
             cur.execute(f"select count(*) from {table}")
             assert cur.fetchone() == (0,), table
+        cur.execute("select distinct subject from core.event order by 1")
+        assert [s for s, in cur.fetchall()] == (["admission", "dispatch", "grid_task"] if name == "department" else [])
         cur.execute("rollback")
     c.close()
 
@@ -566,6 +576,10 @@ def hidden_ids(world, op, name):
     if kind_of(op) == "review-campaigns":
         reach = sees_plan if op.method == "GET" else sees_redraw
         return [campaign for path, campaign in world.review_campaigns.items() if not reach(name, path)]
+    if kind_of(op) == "admissions":
+        return [admission for admission, *_, by in world.admissions if not plant_module.sees_admission(name, by)]
+    if kind_of(op) == "grid-tasks":
+        return [task for _, task, _, path, by in world.admissions if task and not plant_module.sees_task(name, task, path, by)]
     if kind_of(op) == "diary":
         return [entry for path, (entry, _) in world.diary.items() if not plant_module.sees_diary(name, path)]
     if kind_of(op) in next(iter(world.care.values())):
@@ -625,7 +639,8 @@ def state(world):
         " (select json_agg((id, state, attempts) order by id) from care.visit)::text, (select json_agg((id, state) order by id) from care.pairing)::text,"
         " (select json_agg((id, state) order by id) from care.alarm)::text, (select sum(attempts) from care.knock),"
         " (select json_agg((id, version) order by id) from care.diary)::text, (select json_agg((id, version) order by id) from care.mediation)::text,"
-        " (select count(*) from ticket.source), (select json_agg((id, version) order by id) from duty.review)::text, (select json_agg((id, version) order by id) from duty.review_campaign)::text, (select count(*) from duty.suggestion),"
+        " (select count(*) from ticket.source), (select json_agg((id, version) order by id) from duty.admission)::text,"
+        " (select json_agg((id, version) order by id) from duty.grid_task)::text, (select json_agg((id, version) order by id) from duty.review)::text, (select json_agg((id, version) order by id) from duty.review_campaign)::text, (select count(*) from duty.suggestion),"
         " (select json_agg((id, revoked_at) order by id) from identity.client_secret)::text, (select count(*) from transfer.export), (select count(*) from ticket.comment), (select count(*) from ticket.supporter)")
 
 

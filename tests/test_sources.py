@@ -139,7 +139,7 @@ def test_a_second_system_joins(world, hotline, open311):
     other = join(open311, "88001", system="12345", source_id="JY-1")
     assert (other["ticket_id"], other["number"], other["reply"]) == (ticket["id"], ticket["number"], None)
     assert join(open311, "88001", system="12345", source_id="JY-1") == other, "the same again"
-    assert actions(world.street, ticket["id"]) == ["submit", "number_joined", "number_joined"]
+    assert actions(world.street, ticket["id"]) == ["submit", "outside_number", "outside_number"]
     assert actions(world.resident, ticket["id"]) == ["submit"], "between staff"
     assert numbers(world.lead, ticket_id=ticket["id"]) == [("12345", "JY-1"), ("open311", "88001")]
     assert numbers(world.street, source_id="88001") == [("open311", "88001")], "found by its number"
@@ -153,6 +153,10 @@ def test_a_second_system_joins(world, hotline, open311):
     for caller in (hotline, open311):
         seen, = walk(caller, "/v1/source-tickets", updated_after=other["updated_at"])
         assert (seen["status"], seen["reply"]) == ("replied", "已劝阻，请打 138****5678")
+    world.settle()
+    told = story.feed(open311)[0]
+    assert [e["action"] for e in told] == ["submit", "accept", "start", "resolve", "reply"], "not what is between staff"
+    assert [e["data"] for e in told] == [None] * 4 + [{"text": "已劝阻，请打 138****5678"}] and {e["actor_id"] for e in told} == {None}
     late = do(world.resident, ticket["id"], "rate", stars=5, resolved=True, satisfied=True)
     assert join(open311, "88002", 409, number=late["number"]) == "target_not_open"
     assert join(open311, "88001", number=late["number"])["status"] == "closed", "which it has"
@@ -171,7 +175,7 @@ def test_what_cannot_be_joined(shared):
     narrow = program(shared, "wecom", scopes=["tickets:write", "tickets:read"])
     assert join(narrow, "w-1", 403, number=mine["number"]) == "insufficient_scope"
     together(20, lambda _: join(open311, "o-3", number=mine["number"]))
-    assert actions(shared.street, mine["ticket_id"]).count("number_joined") == 1
+    assert actions(shared.street, mine["ticket_id"]).count("outside_number") == 1
 
 
 def test_a_manager_joins(world, hotline, open311):
@@ -210,3 +214,14 @@ def test_the_number_goes_where_the_ticket_goes(world, hotline):
     assert numbers(world.lead) == [] and walk(world.lead, "/v1/source-updates") == []
     assert numbers(world.lead_next) == [("12345", "JY-1")] and len(walk(world.lead_next, "/v1/source-updates")) == 1
     assert walk(hotline, "/v1/source-tickets")[0]["grid_id"] == samples.GRID_NEXT
+
+
+def test_what_is_between_staff_stays_there(world, hotline):
+    """A transfer writes the publicity of a public ticket's events anew."""
+    ticket = submit(world.resident, **samples.TICKET)
+    join(hotline, "JY-1", number=ticket["number"])
+    update(hotline, "JY-1", "1", text="来电人住三单元")
+    do(world.lead, ticket["id"], "transfer", grid_id=samples.GRID_NEXT, reason="在隔壁")
+    assert actions(world.resident2, ticket["id"]) == actions(world.resident, ticket["id"]) == ["submit", "transfer"]
+    world.settle()
+    assert {e["action"] for e in story.feed(world.resident2)[0]} <= {"submit", "transfer"}

@@ -6,6 +6,8 @@ import pytest
 
 import samples
 import story
+import test_clients
+import test_teams
 from story import PHYSICAL, actions, add_people, at, do, jump, read, submit, timeline, together, upload, walk
 
 BUREAU, SHOP = samples.ORGS["department"], samples.ORGS["merchant"]
@@ -241,11 +243,61 @@ def test_a_case_is_nobody_elses(world, water):
         assert see(who, d) == 404 and parts(who, t) == []
         assert who.get(f"/v1/dispatches/{d}/photos").status_code == 404
     assert plumber.post(f"/v1/dispatches/{d}/report_in").status_code == 404
-    for who in (world.resident, world.merchant, world.program):
+    for who in (world.resident, world.merchant):
         assert who.get(f"/v1/dispatches/{d}").status_code == 403
+    assert see(world.program, d) == 404
     assert world.department.get(f"/v1/tickets/{t}").status_code == 403
     assert see(world.lead, d)["actions"] == [] and see(world.community, d)["org_name"] == "综合执法队"
     assert world.lead.get(f"/v1/dispatches/{d}/photos").status_code == 200
+
+
+def test_a_department_follows_its_parts(world, water):
+    """Each hop of its own in the feed, in order, no other's; and what waits for it in its day."""
+    drains, plumber = water
+    t = called(world, title="化粪池堵了，请打13912345678", photo_ids=[upload(world.resident)])
+    waiting = plumber.get("/v1/changes/head").json()["next"]
+    send(world, t, org_id=drains, co_org_ids=[BUREAU], note="今天到场，请打13912345678")
+    theirs, helps = part(plumber, t), part(world.department, t)
+    world.settle()
+    first, = story.feed(plumber, waiting)[0]
+    assert (first["subject"], first["subject_id"], first["action"], first["to_state"], first["actor_id"], first["data"]) == (
+        "dispatch", theirs, "dispatch", "dispatched", None, {"ticket_id": t, "text": "今天到场，请打139****5678"})
+    due, = plumber.get("/v1/me/today").json()["items"]
+    assert (due["kind"], due["id"], due["title"], due["actions"], due["colour"], due["mine"]) == (
+        "dispatch", theirs, "化粪池堵了，请打139****5678", ["report_in", "return"], "green", True)
+    act(world.department, helps, "return", reason="与本队无关")
+    do_part(plumber, theirs)
+    assert plumber.get("/v1/me/today").json()["items"] == world.department.get("/v1/me/today").json()["items"] == []
+    send(world, t, own_staff=True)
+    do_part(world.street, part(world.street, t))
+    rate, = [i for i in world.community.get("/v1/me/today").json()["items"] if i["kind"] == "dispatch" and i["id"] == theirs]
+    assert rate["actions"] == ["evaluate"]
+    act(world.community, theirs, "evaluate", stars=4)
+    assert theirs not in [i["id"] for i in world.community.get("/v1/me/today").json()["items"]]
+    do(world.community, t, "send_back", reason="仍有积水")
+    world.settle()
+    assert [(e["action"], e["to_state"]) for e in story.feed(plumber, waiting)[0]] == [
+        ("dispatch", "dispatched"), ("report_in", "reported_in"), ("start", "in_progress"), ("finish", "done"), ("evaluate", "done")]
+    assert [(e["action"], e["to_state"]) for e in story.feed(world.department)[0]] == [("dispatch", "dispatched"), ("return", "returned")]
+    assert {e["subject_id"] for e in story.feed(plumber)[0]} == {theirs}
+    assert world.merchant.get("/v1/changes").status_code == 403
+
+
+def test_a_departments_program_follows_too(world, water):
+    """As far as the department itself, and no act."""
+    drains, plumber = water
+    body = {"name": "排水调度", "scopes": ["tickets:read", "changes:read"], "org_id": drains}
+    made = test_clients.make(world, **body)
+    pump = test_clients.token(world, made, test_clients.secret(world, made))
+    t, other = called(world), called(world)
+    send(world, t, org_id=drains)
+    send(world, other, org_id=BUREAU)
+    d = part(plumber, t)
+    world.settle()
+    assert [(e["subject"], e["subject_id"]) for e in story.feed(pump)[0]] == [("dispatch", d)]
+    assert [p["id"] for p in walk(pump, "/v1/dispatches")] == [d] and see(pump, d)["actions"] == []
+    assert see(pump, part(world.department, other)) == 404 and pump.post(f"/v1/dispatches/{d}/report_in").status_code == 403
+    assert story.feed(world.program)[0] == [] and walk(world.program, "/v1/dispatches") == []
 
 
 def test_nobody_reports_in_and_the_street_hears(world):
@@ -260,6 +312,8 @@ def test_nobody_reports_in_and_the_street_hears(world):
     late = [e for e in timeline(world.street, t) if e["action"].startswith("clock_")]
     assert [(e["action"], e["data"]["stage"], e["data"].get("raised_to"), e["data"]["dispatch_id"]) for e in late] == [
         ("clock_warning", "report_in", None, d)] * 2 + [("clock_overdue", "report_in", "street", d)]
+    world.settle()
+    assert [e["action"] for e in story.feed(world.department)[0]] == ["dispatch", "clock_warning", "clock_warning", "clock_overdue"]
     assert see(world.department, d)["colour"] == "red" and "clock_overdue" not in actions(world.resident, t)
     assert act(world.department, d, "report_in")["status"] == "reported_in"
     assert clocks(world, d)["report_in"]["in_time"] is False
@@ -305,3 +359,23 @@ def test_the_rules_suggest_whom_to_send(world, water):
                         ({"grid_id": "01900000-0000-8002-8000-100000000012"}, ("grid_not_found", "/rules/0/grid_id"))):
         assert routes(world, 422, rule) == fault
     assert routes(world, 422, {}, {}) == ("rule_twice", "/rules/1")
+
+
+def test_a_team_is_suggested(world):
+    """The rule names a safety team instead of a department; one that is closed is passed over."""
+    t = called(world)
+    made = test_teams.team(world.community, {k: v for k, v in test_teams.FOUR.items() if k != "lead"})
+    suggested = lambda: world.street.get(f"/v1/tickets/{t}/route").json()  # noqa: E731
+    routes(world, 200, {"org_id": BUREAU}, {"category": "pets", "team_id": made["id"], "co_org_ids": [BUREAU]})
+    got = suggested()
+    assert (got["known"], got["org_id"], got["own_staff"], got["team_id"], got["team_name"], got["team_missing"]) == (
+        True, None, False, made["id"], "双福路安全监督队", ["micro_member"])
+    assert [o["id"] for o in got["co_orgs"]] == [BUREAU]
+    assert world.street.get("/v1/ticket-routes").json()["rules"][1] == {"category": "pets", "team_id": made["id"], "co_org_ids": [BUREAU]}
+    assert routes(world, 422, {"team_id": BUREAU}) == ("team_not_found", "/rules/0/team_id")
+    assert routes(world, 422, {"team_id": made["id"], "org_id": BUREAU}) == ("target_twice", "/rules/0/team_id")
+    tag = world.community.get(f"/v1/safety-teams/{made['id']}").headers["ETag"]
+    closed = world.community.put(f"/v1/safety-teams/{made['id']}", test_teams.body(closed=True), headers={"If-Match": tag})
+    assert closed.status_code == 200, closed.text
+    got = suggested()
+    assert (got["org_id"], got["team_id"], got["team_missing"]) == (BUREAU, None, None)

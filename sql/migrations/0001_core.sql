@@ -336,19 +336,22 @@ create table core.event (
 	path text collate "C" not null,
 	owner_id uuid,
 	is_public boolean not null default false,
+	org_id uuid,
 	data json,
 	primary key (street_id, id)
 );
 create index event_feed on core.event (street_id, xact, id);
 create index event_subject on core.event (street_id, subject_id, xact, id);
+create index event_org on core.event (street_id, org_id, xact, id) where org_id is not null;
 comment on table core.event is
 	'class: street. Append-only: every state change, one row, in its transaction. Feeds order by (xact, id) and deliver only xact < core.event_horizon().';
 comment on column core.event.path is 'Grid path of the subject at the time, for visibility';
 comment on column core.event.owner_id is 'The resident who may always see it';
+comment on column core.event.org_id is 'The department whose own part or proposal it is of, which sees it too';
 alter table core.event enable row level security;
 alter table core.event force row level security;
 create policy read on core.event for select
-	using (street_id = core.street() and core.may_see(path, owner_id, is_public));
+	using (street_id = core.street() and (core.may_see(path, owner_id, is_public) or org_id = core.org()));
 create policy append on core.event for insert
 	with check (street_id = core.street());
 -- Not even the owner's own functions may rewrite history.
@@ -356,20 +359,20 @@ revoke update, delete, truncate on core.event from linli_owner;
 
 create function core.put_event(subject text, subject_id uuid, action text,
 	from_state text, to_state text, path text, owner_id uuid,
-	is_public boolean, data json default null) returns uuid
+	is_public boolean, data json default null, org uuid default null) returns uuid
 language plpgsql
 as $$
 declare
 	new_id uuid := core.new_id(core.street());
 begin
 	insert into core.event (street_id, id, subject, subject_id, action,
-		from_state, to_state, actor_id, actor_role, path, owner_id, is_public, data)
+		from_state, to_state, actor_id, actor_role, path, owner_id, is_public, data, org_id)
 	values (core.street(), new_id, $1, $2, $3, $4, $5,
-		core.actor(), core.role(), $6, $7, $8, $9);
+		core.actor(), core.role(), $6, $7, $8, $9, $10);
 	return new_id;
 end
 $$;
-comment on function core.put_event(text, uuid, text, text, text, text, uuid, boolean, json) is
+comment on function core.put_event(text, uuid, text, text, text, text, uuid, boolean, json, uuid) is
 	'Appends the event of a state change by the caller; returns its id. For functions owned by linli_owner.';
 
 ---------------------------------------------------------------- entering

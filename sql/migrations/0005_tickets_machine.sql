@@ -488,6 +488,11 @@ comment on function ticket.edit(uuid, text, jsonb) is
 -- These reach beyond the caller's scope (the new grid, the children of a
 -- merged family), so they run as role system inside the street, after the
 -- caller's right was checked. The app may not call them.
+create function ticket.is_internal(action text) returns boolean
+language sql immutable strict parallel safe
+return action in ('comment_internal', 'contact_viewed', 'handed_over') or action ~ '^(clock|extension|outside)_';
+comment on function ticket.is_internal(text) is 'Is an event of a ticket between staff.';
+
 create function ticket.restamp(p_id uuid, p_path text, p_public boolean) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp set linli.role = 'system'
 as $$
@@ -514,11 +519,12 @@ begin
 	where street_id = core.street() and subject_id in (select p_id
 		union all select d.id from ticket.dispatch d where d.street_id = core.street() and d.ticket_id = p_id);
 	-- handed_over stays: it tells the grid before that the ticket left.
-	update core.event set path = p_path,
-		is_public = p_public and action not in ('comment_internal', 'contact_viewed')
-			and action !~ '^(clock|extension)_'
+	update core.event set path = p_path, is_public = p_public and not ticket.is_internal(action)
 	where street_id = core.street() and subject_id = p_id
 		and subject = 'ticket' and action <> 'handed_over';
+	update core.event e set path = p_path from ticket.dispatch d
+	where d.street_id = core.street() and d.ticket_id = p_id and e.street_id = d.street_id and e.subject_id = d.id
+		and e.subject = 'dispatch';
 end
 $$;
 comment on function ticket.restamp(uuid, text, boolean) is

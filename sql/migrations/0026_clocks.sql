@@ -411,7 +411,9 @@ language plpgsql
 as $$
 begin
 	if c.subject = 'dispatch' then
-		-- A part's is a hop of its ticket.
+		perform ticket.tell_part(d, p_action, null, null, core.role(), p_data) from ticket.dispatch d
+		where d.street_id = c.street_id and d.id = c.subject_id;
+		-- It is a hop of its ticket, too.
 		p_data := (p_data::jsonb || jsonb_build_object('dispatch_id', c.subject_id))::json;
 		c.subject := 'ticket';
 		c.subject_id := (select d.ticket_id from ticket.dispatch d where d.street_id = c.street_id and d.id = c.subject_id);

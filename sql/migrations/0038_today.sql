@@ -104,6 +104,23 @@ begin
 			select x from care.mediation x where reader <> 'community' and x.street_id = st and x.mediator_id = me
 				and x.state not in ('closed', 'withdrawn')) m
 		where (m.it).follow_up_on is null or (m.it).follow_up_on <= soon
+		union all
+		select 'task', k.id, k.path, k.title, k.status, duty.end_of(k.due_on), duty.end_of(k.due_on - 1), false, k.created_at,
+			null, null, '["finish"]'
+		from core.scope_ranges() r, lateral (select x.* from duty.grid_task x
+			where x.street_id = st and x.path >= r.lo and x.path < r.hi and x.status = 'open') k
+		union all
+		select 'dispatch', d.id, d.path, (c.it).title, d.status, d.due_at, d.warn_at, true, d.created_at, null, null,
+			ticket.part_actions(d, (c.it).status)
+		from ticket.dispatch d cross join lateral (select ticket.case_of(d.id) as it offset 0) c
+		where reader = 'department' and d.street_id = st and d.org_id = core.org() and d.at_work and d.status <> 'return_asked'
+		union all
+		select 'dispatch', (d.it).id, (d.it).path, t.title, (d.it).status, null, null, false, (d.it).created_at, null, null,
+			ticket.part_actions(d.it, t.status)
+		from core.scope_ranges() r cross join lateral (select x as it from ticket.dispatch x
+			where reader = 'community' and x.street_id = st and x.path >= r.lo and x.path < r.hi and x.status = 'done'
+				and x.evaluated_at is null and x.done_at > at - duty.ahead() * interval '1 day') d
+		join ticket.ticket t on t.street_id = st and t.id = (d.it).ticket_id
 	), coloured as (
 		select f.*, core.colour(f.due_at, f.warn_at, at) as colour, coalesce(f.due_at <= at, false) as late from found f
 	), first as (
@@ -113,7 +130,7 @@ begin
 	)
 	select today, (select count(*)::integer from coloured), (select count(*)::integer from coloured c where c.late),
 		(select json_agg(json_build_object('kind', k.kind, 'total', coalesce(c.total, 0), 'overdue', coalesce(c.late, 0)) order by k.n)
-			from unnest('{ticket,hazard,visit,alarm,patrol,equipment,mediation}'::text[]) with ordinality k (kind, n)
+			from unnest('{ticket,dispatch,task,hazard,visit,alarm,patrol,equipment,mediation}'::text[]) with ordinality k (kind, n)
 			left join (select x.kind, count(*) as total, count(*) filter (where x.late) as late from coloured x group by 1) c
 				on c.kind = k.kind),
 		(select coalesce(json_agg(json_build_object('kind', f.kind, 'id', f.id,

@@ -56,13 +56,15 @@ create unique index dispatch_open on ticket.dispatch (street_id, ticket_id,
 create unique index dispatch_lead on ticket.dispatch (street_id, ticket_id) where at_work and lead;
 create index dispatch_ticket on ticket.dispatch (street_id, ticket_id, created_at, id);
 create index dispatch_org on ticket.dispatch (street_id, org_id, created_at, id) where org_id is not null;
+create index dispatch_org_work on ticket.dispatch (street_id, org_id) where at_work and org_id is not null;
+create index dispatch_path_unrated on ticket.dispatch (street_id, path) where status = 'done' and evaluated_at is null;
 create index dispatch_street on ticket.dispatch (street_id, created_at, id);
 create index dispatch_path on ticket.dispatch (street_id, path, created_at, id);
 alter table ticket.dispatch enable row level security;
 alter table ticket.dispatch force row level security;
 create policy own_or_staff on ticket.dispatch
 	using (street_id = core.street() and case core.role() when 'department' then org_id = core.org()
-		when 'resident' then false when 'client' then false else core.may_see_private(path, null) end);
+		when 'client' then org_id = core.org() when 'resident' then false else core.may_see_private(path, null) end);
 
 ---------------------------------------------------------------- the machine
 insert into core.transition (machine, from_state, action, to_state, roles, guard) values
@@ -162,6 +164,18 @@ $$;
 comment on function ticket.share_photos(uuid) is
 	'The pictures of a case are its departments'' too, as long as they have a part in it.';
 
+create function ticket.tell_part(d ticket.dispatch, p_action text, p_from text, p_to text, p_role text, p_data json) returns void
+language plpgsql
+as $$
+begin
+	insert into core.event (street_id, id, subject, subject_id, action, from_state, to_state, actor_id, actor_role, path, org_id, data)
+	values (d.street_id, core.new_id(d.street_id), 'dispatch', d.id, p_action, p_from, p_to, core.actor(), p_role, d.path, d.org_id,
+		jsonb_build_object('ticket_id', d.ticket_id) || coalesce(p_data::jsonb, '{}'));
+end
+$$;
+comment on function ticket.tell_part(ticket.dispatch, text, text, text, text, json) is
+	'An event of a part itself, which its department follows; the timeline of the ticket has its own.';
+
 create function ticket.add_part(t ticket.ticket, p_org uuid, p_lead boolean, p_note text, p_pointer text) returns void
 language plpgsql
 as $$
@@ -169,6 +183,7 @@ declare
 	rule constant clock.policy := clock.policy_for(t.street_id, 'ticket', 'return', t.kind, t.category, t.urgency, coalesce(t.hotline_class, ''));
 	part constant uuid := core.new_id(t.street_id);
 	c clock.clock;
+	made ticket.dispatch;
 begin
 	if p_org is not null and not ticket.is_department(p_org) then
 		perform core.fail(422, 'org_not_found', p_pointer);
@@ -177,7 +192,9 @@ begin
 	insert into ticket.dispatch (street_id, id, ticket_id, path, org_id, lead, again, note, dispatched_by, return_by, due_at, warn_at)
 	values (t.street_id, part, t.id, t.path, p_org, p_lead, exists (select from ticket.dispatch d
 			where d.street_id = t.street_id and d.ticket_id = t.id and d.status = 'returned'), p_note, core.actor(),
-		(clock.moments(t.street_id, rule.unit, rule.amount, core.now(), '{}')).due_at, c.due_at, c.half_at);
+		(clock.moments(t.street_id, rule.unit, rule.amount, core.now(), '{}')).due_at, c.due_at, c.half_at)
+	returning * into made;
+	perform ticket.tell_part(made, 'dispatch', null, made.status, core.role(), json_strip_nulls(json_build_object('text', core.mask_text(p_note))));
 exception when unique_violation then
 	perform core.fail(409, 'already_dispatched', p_pointer);
 end
@@ -257,13 +274,19 @@ begin
 			where x.street_id = d.street_id and x.id = d.id and d.id = (select y.id from ticket.dispatch y
 				where y.street_id = d.street_id and y.ticket_id = d.ticket_id and y.lead and y.status = 'done' and not y.settled
 				order by y.created_at desc, y.id desc limit 1);
-			exit when found;
+			if found then
+				perform ticket.tell_part(d, p_action, d.status, 'in_progress', 'system', null);
+				exit;
+			end if;
 			continue;
 		end if;
 		perform clock.drop(d.id);
 		update ticket.dispatch x set settled = true, due_at = null, warn_at = null,
 			status = case when x.at_work then 'cancelled' else x.status end, version = x.version + 1, updated_at = core.now()
 		where x.street_id = d.street_id and x.id = d.id;
+		if d.at_work then
+			perform ticket.tell_part(d, 'cancel', d.status, 'cancelled', 'system', null);
+		end if;
 	end loop;
 	perform ticket.share_photos(p_ticket);
 end
@@ -369,6 +392,8 @@ declare
 	k record;
 begin
 	select x.* into d from ticket.dispatch x where x.street_id = t.street_id and x.id = p_part;
+	perform ticket.tell_part(d, tr.action, d.status, tr.to_state, p_role, json_strip_nulls(json_build_object(
+		'text', core.mask_text(coalesce(a ->> 'note', a ->> 'reason', a ->> 'text')), 'stars', (a ->> 'stars')::integer)));
 	d := ticket.part_effect(d, t, tr.action, a);
 	update ticket.dispatch x set status = tr.to_state, due_at = d.due_at, warn_at = d.warn_at,
 		reported_at = d.reported_at, report_note = d.report_note, lon = d.lon, lat = d.lat, distance = d.distance,
@@ -453,7 +478,7 @@ begin
 	if found then
 		x := ticket.read_case(d.ticket_id);
 		-- Who gave it back, or was called off, has no business at the place.
-		if core.role() = 'department' and d.status in ('returned', 'cancelled') then
+		if core.role() in ('department', 'client') and d.status in ('returned', 'cancelled') then
 			x.address := null;
 			x.building := null;
 			x.position := null;
@@ -496,7 +521,7 @@ begin
 		ids := array(select d.id from ticket.dispatch d where d.street_id = st and d.ticket_id = p_ticket
 			and (d.created_at, d.id) < (hi, hi_id) and (p_status is null or d.status = p_status)
 			order by d.created_at desc, d.id desc limit p_limit);
-	elsif core.role() = 'department' then
+	elsif core.role() in ('department', 'client') then
 		ids := array(select d.id from ticket.dispatch d where d.street_id = st and d.org_id = org
 			and (d.created_at, d.id) < (hi, hi_id) and (p_status is null or d.status = p_status)
 			order by d.created_at desc, d.id desc limit p_limit);
@@ -524,14 +549,16 @@ create table ticket.route (
 	urgency text not null default '',
 	grid_id uuid,
 	org_id uuid,
+	team_id uuid check (team_id is null or org_id is null),
 	co_org_ids uuid[] not null default '{}',
 	n integer not null,
 	primary key (street_id, path, category, urgency),
 	foreign key (street_id, grid_id) references grid.grid (street_id, id),
-	foreign key (street_id, org_id) references identity.org (street_id, id)
+	foreign key (street_id, org_id) references identity.org (street_id, id),
+	foreign key (street_id, team_id) references field.safety_team (street_id, id)
 );
 comment on table ticket.route is
-	'class: street. Whom a ticket is usually for: by place (path, and all below), category and urgency, empty fits all; org_id null is the street''s own staff.';
+	'class: street. Whom a ticket is usually for: by place (path, and all below), category and urgency, empty fits all; a department or a safety team, neither is the street''s own staff.';
 alter table ticket.route enable row level security;
 alter table ticket.route force row level security;
 create policy street on ticket.route using (street_id = core.street());
@@ -541,7 +568,7 @@ language plpgsql stable
 as $$
 begin
 	return (select coalesce(json_agg(json_strip_nulls(json_build_object('grid_id', r.grid_id, 'category', nullif(r.category, ''),
-			'urgency', nullif(r.urgency, ''), 'org_id', r.org_id, 'co_org_ids', to_json(r.co_org_ids))) order by r.n), '[]')
+			'urgency', nullif(r.urgency, ''), 'org_id', r.org_id, 'team_id', r.team_id, 'co_org_ids', to_json(r.co_org_ids))) order by r.n), '[]')
 		from ticket.route r where r.street_id = p_street);
 end
 $$;
@@ -556,6 +583,15 @@ begin
 end
 $$;
 comment on function ticket.is_department(uuid) is 'Is it a department of the street that is not closed.';
+
+create function ticket.is_team(p_team uuid) returns boolean
+language plpgsql stable
+as $$
+begin
+	return exists (select from field.safety_team t where t.street_id = core.street() and t.id = p_team and not t.closed);
+end
+$$;
+comment on function ticket.is_team(uuid) is 'Is it a safety team of the street that is not closed.';
 
 create function ticket.put_routes(p_if_match text, p_rules jsonb) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -582,14 +618,18 @@ begin
 			422, 'category_unknown', format('/rules/%s/category', r.i));
 		perform core.must(r.rule ->> 'org_id' is null or ticket.is_department((r.rule ->> 'org_id')::uuid),
 			422, 'org_not_found', format('/rules/%s/org_id', r.i));
+		perform core.must(r.rule ->> 'team_id' is null or ticket.is_team((r.rule ->> 'team_id')::uuid),
+			422, 'team_not_found', format('/rules/%s/team_id', r.i));
+		perform core.must(num_nonnulls(r.rule ->> 'org_id', r.rule ->> 'team_id') < 2,
+			422, 'target_twice', format('/rules/%s/team_id', r.i));
 		for o in select c.id::uuid, c.n - 1 as i
 			from jsonb_array_elements_text(coalesce(nullif(r.rule -> 'co_org_ids', 'null'), '[]')) with ordinality c (id, n)
 		loop
 			perform core.must(ticket.is_department(o.id), 422, 'org_not_found', format('/rules/%s/co_org_ids/%s', r.i, o.i));
 		end loop;
-		insert into ticket.route (street_id, path, category, urgency, grid_id, org_id, co_org_ids, n)
+		insert into ticket.route (street_id, path, category, urgency, grid_id, org_id, team_id, co_org_ids, n)
 		values (st, top, coalesce(r.rule ->> 'category', ''), coalesce(r.rule ->> 'urgency', ''), (r.rule ->> 'grid_id')::uuid,
-			(r.rule ->> 'org_id')::uuid, array(select jsonb_array_elements_text(coalesce(nullif(r.rule -> 'co_org_ids', 'null'), '[]'))::uuid), r.i)
+			(r.rule ->> 'org_id')::uuid, (r.rule ->> 'team_id')::uuid, array(select jsonb_array_elements_text(coalesce(nullif(r.rule -> 'co_org_ids', 'null'), '[]'))::uuid), r.i)
 		on conflict do nothing;
 		perform core.must(found, 422, 'rule_twice', format('/rules/%s', r.i));
 	end loop;
@@ -598,10 +638,10 @@ begin
 end
 $$;
 comment on function ticket.put_routes(text, jsonb) is
-	'The street''s routing rules, all at once. LN412 version_conflict, LN422 grid_not_found, category_unknown, org_not_found, rule_twice.';
+	'The street''s routing rules, all at once. LN412 version_conflict, LN422 grid_not_found, category_unknown, org_not_found, team_not_found, target_twice, rule_twice.';
 
 create function ticket.route_of(p_id uuid)
-	returns table (known boolean, org_id uuid, org_name text, own_staff boolean, co_orgs json)
+	returns table (known boolean, org_id uuid, org_name text, team_id uuid, team_name text, team_missing json, own_staff boolean, co_orgs json)
 language plpgsql stable
 as $$
 declare
@@ -616,10 +656,13 @@ begin
 	select x.* into r from ticket.route x
 	where x.street_id = t.street_id and t.path ^@ x.path and x.category in ('', t.category)
 		and x.urgency in ('', t.urgency) and (x.org_id is null or ticket.is_department(x.org_id))
+		and (x.team_id is null or ticket.is_team(x.team_id))
 	order by length(x.path) desc, x.category desc, x.urgency desc limit 1;
 	return query select r.street_id is not null, r.org_id,
 		(select o.name from identity.org o where o.street_id = t.street_id and o.id = r.org_id),
-		r.street_id is not null and r.org_id is null,
+		r.team_id, (select f.name from field.safety_team f where f.street_id = t.street_id and f.id = r.team_id),
+		(select to_json(field.missing_kinds(f.members)) from field.safety_team f where f.street_id = t.street_id and f.id = r.team_id),
+		r.street_id is not null and num_nonnulls(r.org_id, r.team_id) = 0,
 		(select coalesce(json_agg(json_build_object('id', o.id, 'name', o.name) order by array_position(r.co_org_ids, o.id)), '[]')
 			from identity.org o where o.street_id = t.street_id and o.id = any (r.co_org_ids) and o.closed_at is null);
 end
@@ -630,5 +673,5 @@ comment on function ticket.route_of(uuid) is
 grant select on ticket.dispatch, ticket.route, ticket.dispatch_view to linli_app;
 grant execute on function ticket.act_part(uuid, text, jsonb), ticket.case_of(uuid),
 	ticket.part_bars(ticket.dispatch, text), ticket.part_actions(ticket.dispatch, text),
-	ticket.parts(uuid, text, text, integer), ticket.routes(integer), ticket.is_department(uuid), ticket.put_routes(text, jsonb),
+	ticket.parts(uuid, text, text, integer), ticket.routes(integer), ticket.is_department(uuid), ticket.is_team(uuid), ticket.put_routes(text, jsonb),
 	ticket.route_of(uuid) to linli_app;

@@ -131,7 +131,7 @@ begin
 	perform core.must(t.is_open, 409, 'target_not_open');
 	update ticket.ticket x set version = x.version + 1, updated_at = core.now()
 	where x.street_id = t.street_id and x.id = t.id;
-	perform ticket.tell(t, 'number_joined', null, p_role, json_build_object('system', p_system, 'source_id', p_source), true);
+	perform ticket.tell(t, 'outside_number', null, p_role, json_build_object('system', p_system, 'source_id', p_source), true);
 end
 $$;
 comment on function ticket.add_source(uuid, uuid, text, text, text) is
@@ -302,6 +302,30 @@ $$;
 comment on function ticket.sources(text, text, uuid, timestamptz, uuid, integer) is
 	'A page of the numbers the caller may see: a program those of its systems, staff those of their grids.';
 
+-- As system: a joined number is of a ticket the program does not see.
+create function ticket.program_feed(p_xact xid8, p_id uuid, p_horizon xid8, p_limit integer) returns setof core.event_view
+language plpgsql stable rows 20 security definer set search_path = pg_catalog, pg_temp set linli.role = 'system'
+as $$
+declare
+	st constant integer := core.street();
+	me constant uuid := core.actor();
+	org constant uuid := core.org();
+	mine constant text[] := core.systems();
+begin
+	return query select e.street_id, e.xact, e.path, e.id, e.at, e.subject, e.subject_id, e.action, e.from_state, e.to_state,
+			e.actor_role, case when e.owner_id = me or e.org_id = org then e.actor_id end,
+			case when e.owner_id = me or e.org_id = org then e.data when e.action = 'reply'
+				then json_build_object('text', core.mask_text(e.data ->> 'text')) end
+		from core.event e
+		where e.street_id = st and (e.xact, e.id) > (p_xact, p_id) and e.xact < p_horizon
+			and (e.owner_id = me or e.org_id = org or e.subject = 'ticket' and not ticket.is_internal(e.action)
+				and exists (select from ticket.source s where s.street_id = st and s.ticket_id = e.subject_id and s.system = any (mine)))
+		order by e.xact, e.id limit p_limit;
+end
+$$;
+comment on function ticket.program_feed(xid8, uuid, xid8, integer) is
+	'core.feed() for a program: of what it brought and of its department''s parts all, of tickets its systems know by a number what moved them, and the reply.';
+
 create view ticket.source_update_view with (security_invoker = true) as
 select u.street_id as _street_id, u.id, u.update_id, u.system, s.source_id, u.ticket_id, u.kind, u.status, u.text, u.at,
 	u.files::json as files, u.created_at
@@ -310,5 +334,5 @@ comment on view ticket.source_update_view is 'class: street. SourceUpdate.';
 
 grant select on ticket.source, ticket.source_view, ticket.source_update, ticket.source_update_view to linli_app;
 grant execute on function ticket.submit_source(uuid, jsonb), ticket.update_source(uuid, jsonb), ticket.join_source(uuid, jsonb),
-	ticket.join_number(uuid, uuid, text, text), ticket.outcome_of(uuid), ticket.own_system(text),
+	ticket.join_number(uuid, uuid, text, text), ticket.program_feed(xid8, uuid, xid8, integer), ticket.outcome_of(uuid), ticket.own_system(text),
 	ticket.sources(text, text, uuid, timestamptz, uuid, integer) to linli_app;

@@ -70,7 +70,7 @@ join ticket.dispatch d on d.street_id = p._street_id and d.ticket_id = p._ticket
 where d.street_id = :street::int and d.id = :id::uuid and p.id = :photo_id::uuid and p.stage in ('report', 'resolve');
 
 -- name: getTicketRoute
-select r.known, r.org_id, r.org_name, r.own_staff, r.co_orgs from ticket.route_of(:id::uuid) r;
+select r.known, r.org_id, r.org_name, r.team_id, r.team_name, r.team_missing, r.own_staff, r.co_orgs from ticket.route_of(:id::uuid) r;
 
 -- name: getTicketRoutes
 select r.rules, left(md5(r.rules::text), 16) as _etag from (select ticket.routes(:street::int) as rules offset 0) r;

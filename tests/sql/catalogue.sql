@@ -144,7 +144,7 @@ select is_empty($$select name from routine where prosecdef and split_part(name, 
 	'care.diaries', 'care.edit_diary', 'care.raise_diary', 'care.write_diary',
 	'care.act_case', 'care.add_party', 'care.add_reporter', 'care.cases', 'care.check_mediator', 'care.open_case', 'care.put_mediator',
 	'care.stamp', 'care.view_case',
-	'duty.act_review', 'duty.completeness', 'duty.ledger_rows', 'duty.owed', 'duty.put_ledgers', 'duty.work', 'duty.edit_campaign', 'duty.end_campaign', 'duty.start_campaign', 'duty.take_suggestion', 'duty.today', 'duty.write_review', 'field.act', 'field.acts_for', 'field.from_equipment', 'field.hazard_on_patrol', 'field.miss_patrols', 'field.plan_patrols',
+	'duty.act_admission', 'duty.act_review', 'duty.finish_task', 'duty.propose', 'duty.put_limit', 'duty.turn_admission', 'duty.completeness', 'duty.ledger_rows', 'duty.owed', 'duty.put_ledgers', 'duty.work', 'duty.edit_campaign', 'duty.end_campaign', 'duty.start_campaign', 'duty.take_suggestion', 'duty.today', 'duty.write_review', 'field.act', 'field.acts_for', 'field.from_equipment', 'field.hazard_on_patrol', 'field.miss_patrols', 'field.plan_patrols',
 	'field.put_check_in', 'field.put_plan', 'field.put_route', 'field.ticket_on_patrol',
 	'field.inspect_by_team', 'field.put_team', 'field.stands_for', 'field.team_finds', 'field.from_ticket', 'field.inspect_equipment', 'field.keep_time',
 	'field.org_timeline', 'field.put_equipment', 'field.remind', 'field.replace_equipment', 'field.report', 'field.retire_equipment',
@@ -178,7 +178,7 @@ select is_empty($$select name from routine where prosecdef and split_part(name, 
 	'transfer.sweep', 'transfer.unowned', 'transfer.work',
 	'ticket.act', 'ticket.act_part', 'ticket.case_of', 'ticket.end_round', 'ticket.lock_case', 'ticket.move_part', 'ticket.put_routes', 'ticket.read_case', 'ticket.add_comment', 'ticket.add_photo',
 	'ticket.adopt', 'ticket.close_silent', 'ticket.contact', 'ticket.drop_photos', 'ticket.edit',
-	'ticket.hand_over', 'ticket.is_rare', 'ticket.match', 'ticket.release_due', 'ticket.restamp', 'ticket.add_source', 'ticket.join_number', 'ticket.join_source', 'ticket.known_as', 'ticket.note_update', 'ticket.outcome_of', 'ticket.pick_sources', 'ticket.read_outcome', 'ticket.sources', 'ticket.submit_source', 'ticket.update_source', 'ticket."similar"',
+	'ticket.hand_over', 'ticket.is_rare', 'ticket.match', 'ticket.release_due', 'ticket.restamp', 'ticket.add_source', 'ticket.join_number', 'ticket.join_source', 'ticket.known_as', 'ticket.note_update', 'ticket.outcome_of', 'ticket.program_feed', 'ticket.pick_sources', 'ticket.read_outcome', 'ticket.sources', 'ticket.submit_source', 'ticket.update_source', 'ticket."similar"',
 	'ticket.similar_to', 'ticket.submit', 'ticket.tell_merged', 'ticket.transfer', 'ticket.unnamed_photos',
 	'people.duplicates', 'people.join_records', 'people.join_rows', 'people.merge_persons', 'people.part_records',
 	'people.part_rows', 'people.tell_apart', 'people.unmerge_person',
@@ -191,7 +191,7 @@ select is_empty($$select name, proconfig from routine
 	and split_part(name, '(', 1) not in ('care.add_reporter', 'care.check_mediator', 'care.put_mediator', 'care.stamp', 'care.count_visits_whole', 'care.doors', 'care.figures_whole', 'care.fill', 'care.helped', 'care.lapse',
 		'care.plan_season', 'care.seen', 'core.changed_streets', 'core.horizon', 'core.newest_event', 'duty.owed', 'duty.work', 'field.keep_time', 'field.org_timeline', 'field.team_finds', 'grid.describe_moves', 'grid.execute_redraw', 'grid.move_dwellings', 'people.accesses_of', 'people.address_of', 'people.counts', 'people.drop_health', 'people.join_records', 'people.join_rows', 'people.of_number', 'people.part_records', 'people.part_rows', 'people.refresh', 'people.remove', 'people.resettle', 'people.restrict', 'people.secret_of', 'people.somebody', 'people.traces',
 		'rate.blocks', 'rate.sums', 'rate.voices', 'ticket.adopt', 'ticket.end_round', 'ticket.hand_over', 'ticket.is_rare', 'ticket.lock_case', 'ticket.move_part', 'ticket.read_case',
-		'ticket.restamp', 'ticket.tell_merged', 'ticket.add_source', 'ticket.known_as', 'ticket.note_update', 'ticket.pick_sources', 'ticket.read_outcome')$$, 'no other function widens its context');
+		'ticket.restamp', 'ticket.tell_merged', 'ticket.add_source', 'ticket.known_as', 'ticket.note_update', 'ticket.pick_sources', 'ticket.program_feed', 'ticket.read_outcome', 'duty.turn_admission')$$, 'no other function widens its context');
 select is_empty($$select name from routine where proowner = 'linli_matcher'::regrole
 	and not (prosecdef and split_part(name, '(', 1) in ('grid.at', 'ticket.match'))$$,
 	'the matcher owns two functions, which pass row-level security');
@@ -230,7 +230,7 @@ select cmp_ok((select count(*) from grid.grid), '>', 0::bigint, 'where there are
 -- machines: each has a table written by hand in this folder; whoever adds one
 -- writes that and names it here.
 select is_empty($$select distinct machine from core.transition where machine <> all
-	('{appeal,data_request,dispatch,door_campaign,grid_review,hazard,hazard_aside,import,mediation,pairing,review_campaign,ticket,ticket_aside,visit,visit_alarm,visit_plan}')$$,
+	('{admission,appeal,data_request,dispatch,door_campaign,grid_review,grid_task,hazard,hazard_aside,import,mediation,pairing,review_campaign,ticket,ticket_aside,visit,visit_alarm,visit_plan}')$$,
 	'every state, act and person of every machine is tried');
 
 select * from finish(true);

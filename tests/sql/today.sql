@@ -13,7 +13,7 @@ $$select coalesce(string_agg(i ->> 'kind' || ' ' || (i ->> 'title') || ' ' || co
 	from pg_temp.day(person) d, json_array_elements(d -> 'items') with ordinality x (i, n)$$;
 
 select is(pg_temp.items('lead'), '', 'nothing waits');
-select is((d ->> 'total') || (d ->> 'overdue') || json_array_length(d -> 'counts'), '007', 'and seven kinds of nothing are counted') from pg_temp.day('lead') d;
+select is((d ->> 'total') || (d ->> 'overdue') || json_array_length(d -> 'counts'), '009', 'and nine kinds of nothing are counted') from pg_temp.day('lead') d;
 
 -- One of each kind, on the ground of lead, beside things that are over or not yet due.
 select set_config('t.ticket', pg_temp.submit('reporter', '{"title": "井盖坏了"}')::text, true) \g /dev/null
@@ -39,7 +39,7 @@ select is(pg_temp.items(p), '', p || ' leads other ground') from unnest('{other,
 select is(pg_temp.items('next'), 'mediation 别人的 - true', 'a case comes to its mediator, not to whose ground it is on');
 select is((d ->> 'total') || ' ' || (d ->> 'overdue') || ' ' || json_array_length(d -> 'items'), '6 2 1', 'all is counted, the most urgent shown') from pg_temp.day('lead', 1) d;
 select is((select string_agg(c ->> 'kind' || (c ->> 'total') || (c ->> 'overdue'), ' ') from json_array_elements(d -> 'counts') c),
-	'ticket10 hazard00 visit21 alarm11 patrol00 equipment10 mediation20', 'by kind, for the community') from pg_temp.day('community') d;
+	'ticket10 dispatch00 task00 hazard00 visit21 alarm11 patrol00 equipment10 mediation20', 'by kind, for the community') from pg_temp.day('community') d;
 select is((select string_agg(i ->> 'kind' || (i ->> 'actions'), ' ' order by i ->> 'kind') from json_array_elements(d -> 'items') i
 	where i ->> 'kind' in ('ticket', 'alarm', 'mediation')), w, p || ' is offered what the machines allow')
 from (values ('lead', 'alarm[] mediation["close", "follow_up"] ticket' || (pg_temp.see('lead', format('select actions from ticket.detail where id = %L', current_setting('t.ticket'))))),
