@@ -157,9 +157,9 @@ def plant_dispatch(world, plant, org):
 
 def of_case(name, part, plant, org):
     """What a department reads of the ticket it was sent to: no contact, no comments."""
-    if name != org:
+    if name != org and (name, org) != ("program", "department"):
         return []
-    return [part, plant.id, plant.photo, *(f"zz{plant.number:02d}{kind}zz" for kind in (
+    return [part, plant.id, *([plant.photo] if name == org else []), *(f"zz{plant.number:02d}{kind}zz" for kind in (
         "title", "description", "address", "building", "answer", "dispatch"))]
 
 
@@ -454,6 +454,11 @@ def plant_admissions(world):
 
 def sees_admission(name, by):
     return name in ("street", by)
+
+
+def knows_admission(name, by):
+    """In its feed, the program of who proposed it, too."""
+    return sees_admission(name, by) or (name, by) == ("program", "department")
 
 
 def sees_task(name, task, path, by):
