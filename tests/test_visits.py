@@ -268,7 +268,7 @@ def test_an_alarm_is_raised_once(world):
     def turn(_):
         connection = world.site.cluster.connect(world.database, "linli_job")
         with connection.cursor() as cur:
-            cur.execute("select care.turn(100)")
+            cur.execute("select care.raise_alarms(100)")
         connection.close()
     story.together(8, turn)
     alarms = harness.wait_for(lambda: story.walk(world.lead, "/v1/visit-alarms"), "the alarm")

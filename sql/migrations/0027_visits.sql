@@ -56,6 +56,8 @@ create index plan_filled on care.plan (street_id, filled_on) where state = 'acti
 comment on table care.plan is
 	'class: street. 四必去 and the like: each household of the ground with one of the tags is to be visited from from_on until before to_on. filled_on: when its visits were last held against the tags.';
 
+-- due_on is the plan's day for all of its visits and no clock of clock.*: nothing
+-- happens on it by itself; who is late is read, and missed ends with the plan.
 create table care.visit (
 	street_id integer not null,
 	id uuid not null,

@@ -7,6 +7,9 @@ create table care.watch_rule (
 comment on table care.watch_rule is 'class: reference. Who has to be seen how often: without a visit for so many days there is an alarm.';
 insert into care.watch_rule (code, days) values ('solitary_elder', 7);
 
+-- A date of its own and no clock of clock.*: days and nights count alike, for who
+-- lives alone is alone on holidays too; each visit moves it, nobody pauses it or
+-- asks for more, and nothing is announced before it has passed.
 create table care.watch (
 	street_id integer not null,
 	person_id uuid not null,
@@ -264,41 +267,51 @@ $$;
 comment on function care.forget(people.person, text) is 'In what care keeps of somebody the pseudonym stands. In role system, before the person is no more.';
 
 ---------------------------------------------------------------- the job
+-- In these functions moments and days are values: beside a policy an expression
+-- finds no index.
 create function care.raise_alarms(batch integer) returns integer
-language plpgsql
+language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
+	present constant timestamptz := core.now();
+	s integer;
 	w care.watch;
-	made uuid;
+	alarm uuid;
 	n integer := 0;
 begin
-	for w in select x.* from care.watch x
-		where x.street_id = core.street() and x.alarm_id is null and x.due_at <= core.now()
-		order by x.due_at limit batch for update skip locked loop
-		made := core.new_id(w.street_id);
-		insert into care.alarm (street_id, id, person_id, path, seen_at) values (w.street_id, made, w.person_id, w.path, w.seen_at);
-		update care.watch x set alarm_id = made where x.street_id = w.street_id and x.person_id = w.person_id;
-		perform core.put_event('visit_alarm', made, 'raise', null, 'open', w.path, null, false);
-		n := n + 1;
+	for s in select g.id from grid.street g order by g.id loop
+		perform core.enter_system(s);
+		for w in select x.* from care.watch x
+			where x.street_id = s and x.alarm_id is null and x.due_at <= present
+			order by x.due_at limit batch - n for update skip locked
+		loop
+			alarm := core.new_id(s);
+			insert into care.alarm (street_id, id, person_id, path, seen_at) values (s, alarm, w.person_id, w.path, w.seen_at);
+			update care.watch x set alarm_id = alarm where x.street_id = s and x.person_id = w.person_id;
+			perform core.put_event('visit_alarm', alarm, 'raise', null, 'open', w.path, null, false);
+			n := n + 1;
+		end loop;
+		exit when n >= batch;
 	end loop;
 	return n;
 end
 $$;
-comment on function care.raise_alarms(integer) is 'Alarms about whom nobody visited in time, at most batch; returns how many. In role system.';
+comment on function care.raise_alarms(integer) is 'Job: alarms about whom nobody visited in time, at most batch; returns how many.';
 
 create function care.turn_plans(batch integer) returns integer
 language plpgsql
 as $$
 declare
+	today constant date := core.today();
 	p care.plan;
 	n integer := 0;
 begin
 	for p in select x.* from care.plan x
-		where x.street_id = core.street() and x.state = 'active' and x.filled_on < core.today()
+		where x.street_id = core.street() and x.state = 'active' and x.filled_on < today
 		order by x.filled_on, x.id limit batch for update skip locked loop
-		if p.repeats <> 'no' and p.to_on <= core.today() then
+		if p.repeats <> 'no' and p.to_on <= today then
 			perform care.renew(p);
-		elsif p.to_on > core.today() then
+		elsif p.to_on > today then
 			perform care.fill(p.id);
 		else
 			-- Over: who has a tag now was not meant.
@@ -320,12 +333,14 @@ declare
 begin
 	for s in select g.id from grid.street g order by g.id loop
 		perform core.enter_system(s);
-		n := n + care.raise_alarms(batch) + care.turn_plans(batch) + care.turn_seasons(batch);
+		n := n + care.turn_plans(batch - n);
+		n := n + care.turn_seasons(batch - n);
+		exit when n >= batch;
 	end loop;
 	return n;
 end
 $$;
-comment on function care.turn(integer) is 'Job: alarms that are due, plans whose day has come and seasons that begin, at most batch of each in a street; returns how many.';
+comment on function care.turn(integer) is 'Job: plans whose day has come and seasons that begin, at most batch of them; returns how many.';
 
 grant execute on function care.alarms(uuid, text, uuid, timestamptz, uuid, integer), care.dismiss_alarm(uuid, text) to linli_app;
-grant execute on function care.turn(integer) to linli_job;
+grant execute on function care.raise_alarms(integer), care.turn(integer) to linli_job;

@@ -96,11 +96,12 @@ create function care.turn_seasons(batch integer) returns integer
 language plpgsql
 as $$
 declare
+	today constant date := core.today();
 	p care.pairing;
 	n integer := 0;
 begin
 	for p in select x.* from care.pairing x
-		where x.street_id = core.street() and x.state = 'active' and x.planned_until <= core.today()
+		where x.street_id = core.street() and x.state = 'active' and x.planned_until <= today
 		order by x.planned_until, x.id limit batch for update skip locked loop
 		perform care.plan_season(p);
 		n := n + 1;

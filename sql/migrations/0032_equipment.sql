@@ -21,6 +21,9 @@ comment on function field.remind_on(date, date, date, date, date) is
 	'The first day on which something is to be told that was not: told_… is the date it was last told of.';
 
 ---------------------------------------------------------------- tables
+-- Days as they are printed on the thing, and no clocks of clock.*: they hold on
+-- holidays too, nothing pauses or extends them but an inspection or a new piece,
+-- and what is told of them is told on its day.
 create table field.equipment (
 	street_id integer not null,
 	id uuid not null,

@@ -464,6 +464,7 @@ create function field.miss_patrols(batch integer) returns integer
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
+	present constant timestamptz := core.now();
 	s integer;
 	t field.patrol_task;
 	n integer := 0;
@@ -471,7 +472,7 @@ begin
 	for s in select x.id from grid.street x order by x.id loop
 		perform core.enter_system(s);
 		for t in select x.* from field.patrol_task x
-			where x.street_id = s and x.status = 'open' and x.closes_at <= core.now()
+			where x.street_id = s and x.status = 'open' and x.closes_at <= present
 			order by x.closes_at limit batch - n for update skip locked
 		loop
 			update field.patrol_task x set status = 'missed', version = x.version + 1, updated_at = core.now()

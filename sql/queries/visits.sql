@@ -54,5 +54,8 @@ select * from care.alarms(:id::uuid, null, null, null, null, 1);
 select care.dismiss_alarm(:id::uuid, :reason::text);
 select * from care.alarms(:id::uuid, null, null, null, null, 1);
 
+-- helper: jobAlarms
+select care.raise_alarms(200) as raised;
+
 -- helper: jobCare
-select care.turn(200) as turned;
+select care.turn(50) as turned;

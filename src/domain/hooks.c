@@ -18,8 +18,19 @@ const struct hook *const all_hooks[] = {
 extern const struct job_hook audit_job_hooks[], exports_job_hooks[],
 	imports_job_hooks[], ops_job_hooks[], photos_job_hooks[];
 
+/* What comes due for many at once, with a day or an hour, is done at once. */
+static const struct job_hook due_job_hooks[] = {
+	{ .query = "jobAlarms", .eager = true },
+	{ .query = "jobCare", .eager = true },
+	{ .query = "jobRemindEquipment", .eager = true },
+	{ .query = "jobPlanPatrols", .eager = true },
+	{ .query = "jobMissPatrols", .eager = true },
+	{ 0 },
+};
+
 const struct job_hook *const all_job_hooks[] = {
 	audit_job_hooks,
+	due_job_hooks,
 	exports_job_hooks,
 	imports_job_hooks,
 	ops_job_hooks,

@@ -1,5 +1,5 @@
 """A million open clocks: what the job pays while none is due, and how late it
-is when a thousand are due at once."""
+is when a thousand are due at once; so are alarms, and equipment on its day."""
 
 import load
 import stack
@@ -22,6 +22,20 @@ DUE = f"""
 with chosen as (select street_id, id from clock.clock where state = 'running' and mark = 0 order by id limit {AT_ONCE})
 update clock.clock c set half_at = now() + interval '4 seconds', late_at = now() + interval '4 seconds',
 	due_at = now() + interval '4 seconds' from chosen s where c.street_id = s.street_id and c.id = s.id"""
+# People to be seen and pieces that expire soon, all of them in four seconds.
+DAY = f"""
+set session_replication_role = replica;
+with p as (insert into people.person (street_id, id, path, dwelling_id, name)
+	select 1 + i % {STREETS}, core.new_id(1 + i % {STREETS}), 1 + i % {STREETS} || '/', gen_random_uuid(), '老人'
+	from generate_series(1, {AT_ONCE}) i returning street_id, id, path)
+insert into care.watch (street_id, person_id, path, days, seen_at, due_at)
+select street_id, id, path, 7, now(), now() + interval '4 seconds' from p;
+insert into field.equipment (street_id, id, kind, serial, place, grid_id, path, expires_on)
+select g.street_id, core.new_id(g.street_id), 'aed', i::text, 'x', g.id, g.path, core.today() + 31
+from generate_series(1, {AT_ONCE}) i join grid.grid g on g.kind = 'street' and g.street_id = 1 + i % {STREETS};
+"""
+BEGINS = "update field.equipment set expires_on = expires_on - 1"
+SAID = "select count(*), extract(epoch from max(at) - %s)::float8 from core.event where action = %s"
 
 
 def tick(cluster):
@@ -54,4 +68,12 @@ def measure(bench):
     harness.wait_for(lambda: cluster.execute(DATABASE, count)[0][0] == 3 * AT_ONCE, "all to be announced", 120)
     bench.fact(f"{AT_ONCE} clocks due at once, three moments each: the last is late by",
                cluster.execute(DATABASE, count)[0][1], "s", 5)
+    cluster.psql(DATABASE, "-c", DAY)
+    due, = cluster.execute(DATABASE, "select max(due_at)::text from care.watch")[0]
+    harness.wait_for(lambda: cluster.execute(DATABASE, SAID, due, "raise")[0][0] == AT_ONCE, "all alarms", 120)
+    bench.fact(f"{AT_ONCE} alarms due at once: the last is late by", cluster.execute(DATABASE, SAID, due, "raise")[0][1], "s", 5)
+    begun, = cluster.execute(DATABASE, BEGINS + " returning now()::text")[0]
+    harness.wait_for(lambda: cluster.execute(DATABASE, SAID, begun, "expiring")[0][0] == AT_ONCE, "all reminders", 120)
+    bench.fact(f"{AT_ONCE} pieces of equipment to be told of at once: the last is late by",
+               cluster.execute(DATABASE, SAID, begun, "expiring")[0][1], "s", 5)
     server.stop()
