@@ -357,6 +357,15 @@ def person_in(world, dwelling_id=None, by="community", **fields):
         **LAN, "dwelling_id": dwelling_id or dwelling(world, None)["ids"]["id"], **fields})["id"]
 
 
+def id_number(n, born="19580307"):
+    """The n-th of those born that day."""
+    head = f"510108{born}{n % 1000:03d}"
+    rest = 0
+    for c in head:
+        rest = (rest + int(c)) * 2 % 11
+    return head + "0123456789X"[(12 - rest) % 11]
+
+
 def own_person(world, name="resident"):
     """The record of a resident's account."""
     mine = getattr(world, name).get("/v1/me/persons").json()["items"]

@@ -257,6 +257,30 @@ def test_who_lost_the_session_or_the_role_gets_nothing(world):
 
 # Large ones, and misfortunes -------------------------------------------------------
 
+def test_who_is_erased_while_a_file_is_made_is_in_no_file(world):
+    """security 49: the name stands in what is written already, and perhaps in the
+    piece on its way; no more is made of it, and both go."""
+    name = "司马相逢"
+    person = enter(world.community, home(world), name=name)["id"]
+    world.sql("insert into people.person (street_id, id, path, dwelling_id, name, born_on) select 1, core.new_id(1), p.path, p.dwelling_id,"
+              " '路人' || n, '1960-01-01' from people.person p, generate_series(1, 3000) n where p.id = %s", person)
+    request = samples.act(world, "community", "fileDataRequest", {"id": person}, {"kind": "delete"})["id"]
+    world.sql("update people.data_request set filed_by = core.new_id(0) where id = %s", request)
+    for step in ("verify", "start"):
+        samples.act(world, "community", step + "DataRequest", {"id": request})
+    export = ask(world.community, "persons")
+    with midway(world, export):
+        assert name in (folder(world) / f"{export}.lines").read_text()
+        cont = stopped(world)
+    try:
+        samples.act(world, "community", "fulfilDataRequest", {"id": request})
+    finally:
+        cont()
+    assert state(world.community, export, "dropped", "done")["state"] == "dropped"
+    harness.wait_for(lambda: list(folder(world).iterdir()) == [], "the lines to go")
+    assert name not in str(made(world.community))
+
+
 MANY = 6000
 
 

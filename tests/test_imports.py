@@ -17,6 +17,7 @@ import pytest
 
 import conftest
 import harness
+import phones
 import plants
 import samples
 
@@ -68,14 +69,6 @@ def commit(client, made):
     return settled(client, made, "done")
 
 
-def id_number(n, born="19580307"):
-    head = f"510108{born}{n % 1000:03d}"
-    rest = 0
-    for c in head:
-        rest = (rest + int(c)) * 2 % 11
-    return head + "0123456789X"[(12 - rest) % 11]
-
-
 def build(world):
     """A building of 2 units, 5 floors and 2 dwellings on each, in micro-grid A."""
     name = uuid.uuid4().hex[:6]
@@ -94,7 +87,7 @@ def house(world):
 def person(house, n, **more):
     """A row of somebody in one of its twenty dwellings."""
     base = {"人员编号": f"P{n}", "姓名": "欧阳" + "一二三四五六七八九十"[n % 10] + "春夏秋冬"[n // 10 % 4], "性别": "", "出生日期": "",
-            "手机号码": f"139{n:08d}", "身份证号码": id_number(n), "小区": "双福苑", "楼栋": house, "单元": f"{n % 2 + 1}",
+            "手机号码": f"139{n:08d}", "身份证号码": samples.id_number(n), "小区": "双福苑", "楼栋": house, "单元": f"{n % 2 + 1}",
             "房号": f"{n // 2 % 5 + 1}0{n // 10 % 2 + 1}", "居住类型": "家属", "入住日期": "2020/1/5", "标签": ""}
     return [{**base, **more}[h] for h in HEADERS]
 
@@ -137,11 +130,11 @@ def test_a_file_arrives_twice(world, house, form):
     assert again["counts"] == {"new": 0, "changed": 0, "unchanged": 60, "duplicate": 0, "error": 0}
     commit(world.community, again)
     assert people(world) == 60
-    one = world.community.post("/v1/search/persons", {"id_number": id_number(7)}).json()["items"][0]
+    one = world.community.post("/v1/search/persons", {"id_number": samples.id_number(7)}).json()["items"][0]
     assert (one["name"], one["born_on"], one["sex"], one["phone_mask"]) == ("欧阳八春", "1958-03-07", "male", "139****0007")
     assert one["address"].startswith("双福苑" + house)
     plain = world.community.post(f"/v1/persons/{one['id']}/unmask", {"fields": ["phone", "id_number"], "reason": "核对"}).json()
-    assert (plain["phone"], plain["id_number"]) == ("13900000007", id_number(7))
+    assert (plain["phone"], plain["id_number"]) == ("13900000007", samples.id_number(7))
     assert world.sql("select kind, from_on::text from people.residence where person_id = %s", one["id"]) == [("family", "2020-01-05")]
 
 
@@ -200,8 +193,8 @@ def test_duplicates_say_of_whom(world, house):
     rows = [person(house, 0, 人员编号="Q0", 姓名="甲", 手机号码="", 房号="301"),             # the same ID number
             person(house, 1, 人员编号="Q1", 身份证号码="", 出生日期="1958-03-07", 房号="301"),  # phone and name
             person(house, 2, 人员编号="Q2", 身份证号码="", 出生日期="1958-03-07", 手机号码=""),  # address and name
-            person(house, 1, 人员编号="Q3", 身份证号码=id_number(77), 手机号码=""),         # another ID number: another person
-            person(house, 30, 人员编号="Q4"), person(house, 31, 人员编号="Q5", 身份证号码=id_number(30))]
+            person(house, 1, 人员编号="Q3", 身份证号码=samples.id_number(77), 手机号码=""),         # another ID number: another person
+            person(house, 30, 人员编号="Q4"), person(house, 31, 人员编号="Q5", 身份证号码=samples.id_number(30))]
     made = read(world.community, as_csv(rows), source="另一系统")
     assert (made["counts"]["duplicate"], made["counts"]["new"]) == (4, 2)
     assert [(r["source_id"], r["why"], r["person_id"], r["of_line"]) for r in report(world.community, made, outcome="duplicate")] == [
@@ -216,7 +209,7 @@ def test_duplicates_say_of_whom(world, house):
 def test_who_appears_between_report_and_commit_is_not_entered_twice(world, house):
     made = read(world.community, as_csv([person(house, n) for n in range(2)]))
     home = world.sql("select id::text from grid.dwelling where number = '101' order by id desc limit 1")[0][0]
-    samples.person_in(world, home, name="别名", id_number=id_number(1), born_on="1958-03-07", sex=None)
+    samples.person_in(world, home, name="别名", id_number=samples.id_number(1), born_on="1958-03-07", sex=None)
     assert commit(world.community, made)["counts"] == {"new": 1, "changed": 0, "unchanged": 0, "duplicate": 1, "error": 0}
 
 
@@ -275,6 +268,56 @@ def test_only_ones_own_ground(world, house):
                      made["id"]) == [("import_upload", "社智在线"), ("import_commit", "社智在线")]
 
 
+def program(world, scopes=("people:import",), by="street"):
+    made = samples.act(world, by, "createClient", body={"name": "社智在线", "scopes": list(scopes)})["id"]
+    given = samples.act(world, by, "addClientSecret", {"id": made})["client_secret"]
+    reply = world.client().post("/oauth/token", data={"grant_type": "client_credentials", "client_id": made, "client_secret": given})
+    assert reply.status_code == 200, reply.text
+    return made, phones.client(world, reply.json())
+
+
+def test_a_program_brings_persons_by_itself(world, house):
+    """By its scope, into its street; it learns what became of its rows, not of whom."""
+    client, me = program(world)
+    samples.person_in(world, name="欧阳二春", id_number=samples.id_number(1), born_on="1958-03-07", sex=None)
+    made = read(me, as_csv([person(house, n) for n in range(3)] + [person("9栋", 3)]))
+    assert (made["grid_id"], made["by_name"]) == (plants.grid_id("1/"), "社智在线")
+    assert [(r["outcome"], r["code"], r["person_id"]) for r in report(me, made)] == [
+        ("new", None, None), ("duplicate", None, None), ("new", None, None), ("error", "dwelling_not_found", None)]
+    assert commit(me, made)["counts"]["new"] == people(world) == 2
+    assert world.sql("select action, actor_role, actor_id::text from audit.entry where subject_id = %s order by seq", made["id"]) == [
+        ("import_upload", "client", client), ("import_commit", "client", client)]
+    assert [i["id"] for i in world.street.get("/v1/imports").json()["items"]] == [made["id"]]
+    found = world.community.post("/v1/search/persons", {"id_number": samples.id_number(2)}).json()["items"]
+    assert [p["name"] for p in found] == ["欧阳三春"]
+    for method, path in (("POST", "/v1/search/persons"), ("GET", f"/v1/persons/{found[0]['id']}")):
+        assert me(method, path, {"q": "欧阳"} if method == "POST" else None).json()["code"] == "role_not_allowed"
+
+
+def test_a_program_keeps_to_its_scope_street_and_limits(world, house):
+    rows = as_csv([person(house, 1)])
+    _, me = program(world)
+    _, other = program(world)
+    _, far = program(world, by="street_far")
+    _, reader = program(world, ["people:aggregate"])
+    assert upload(reader, rows, status=403)["code"] == "insufficient_scope"
+    made = read(me, rows, grid_id=plants.grid_id("1/1/"))
+    assert world.community.get(f"/v1/imports/{made['id']}").status_code == 200
+    for client in (other, far, world.community2):
+        for method, path in (("GET", ""), ("GET", "/rows"), ("POST", "/commit"), ("POST", "/drop")):
+            assert client(method, f"/v1/imports/{made['id']}{path}").status_code == 404, path
+        assert client.get("/v1/imports").json()["items"] == []
+    by_street = read(world.street, rows)
+    assert me.get(f"/v1/imports/{by_street['id']}").status_code == 404, "what the street brings is not the program's"
+    assert upload(me, rows, status=422, grid_id=plants.grid_id("2/1/"))["code"] == "grid_not_found"
+    assert [r["code"] for r in report(far, read(far, rows))] == ["dwelling_not_found"]
+    for _ in range(2):
+        read(me, rows)
+    assert upload(me, rows, status=409)["code"] == "import_quota"
+    assert me.post(f"/v1/imports/{made['id']}/drop").json()["state"] == "dropped"
+    read(me, rows)
+
+
 def test_dropped_rows_and_files_go(world, house):
     made = read(world.community, as_csv([person(house, n) for n in range(5)]))
     reply = world.community.post(f"/v1/imports/{made['id']}/drop")
@@ -298,7 +341,7 @@ def test_three_are_open_at_most(world, house):
 def killed_on_its_way(world, house, count, most, kill):
     """Read, judged and committed while somebody kills at each step, so many
     times at most: the import resumes, and each person is there once."""
-    rows = [person(house, n, 姓名=f"欧阳{n}", 身份证号码=id_number(n % 1000, f"19{50 + n // 1000}0307")) for n in range(count)]
+    rows = [person(house, n, 姓名=f"欧阳{n}", 身份证号码=samples.id_number(n % 1000, f"19{50 + n // 1000}0307")) for n in range(count)]
     made = upload(world.community, as_csv(rows))
 
     def look():

@@ -257,6 +257,46 @@ def test_who_moves_to_another_community_is_taken_over(world):
         assert entry["person_id"] == person and "上官云" not in entry["reason"]
 
 
+def test_a_minor_is_taken_over_after_a_guardian(world):
+    """domain rule 9: whoever has a child's number and name does not get the child;
+    the consent goes along, and with it the record."""
+    mother_number, number = samples.id_number(1, "19880307"), samples.id_number(2, born(12).replace("-", ""))
+    mother = enter(world.community, home(world), name="上官云", id_number=mother_number, born_on=None)["id"]
+    child = enter(world.community, home(world), name="上官小雨", id_number=number, born_on=None, guardian_id=mother,
+                  kinship="parent", consent_text="minor-2026-1")["id"]
+    url = f"/v1/dwellings/{home(world, '1/2/1/1/')}/take-over"
+    body = {"id_number": number, "name": "上官小雨", "kind": "family", "reason": "随母亲迁入"}
+    assert world.community2.post(url, body).json()["code"] == "approval_required"
+    assert world.community2.post(url, {**body, "name": "上官大雨"}).json()["code"] == "person_not_found", "or one could try names"
+    assert world.sql("select path from people.person where id = %s", child) == [("1/1/1/1/",)]
+    assert world.community2.post(url, {**body, "id_number": mother_number, "name": "上官云"}).json()["id"] == mother
+    taken = world.community2.post(url, body)
+    assert taken.status_code == 200 and taken.json()["id"] == child and taken.json()["withheld"], taken.text
+    assert world.community.get(f"/v1/persons/{child}").status_code == 404
+    consent, = world.community2.get(f"/v1/persons/{child}/consents").json()["items"]
+    assert (consent["purpose"], consent["given_by"]) == ("minor", mother)
+    assert world.community.post(f"/v1/consents/{consent['id']}/withdraw").status_code == 404
+    samples.act(world, "community2", "withdrawConsent", {"id": consent["id"]})
+    back = f"/v1/dwellings/{home(world)}/take-over"
+    assert world.community.post(back, body).json()["code"] == "person_not_found" and where(world, "上官小雨") == []
+
+
+def test_who_is_tied_to_an_account_is_untied_first(world):
+    """Else the one who saw the record would lose it without a word."""
+    person = enter(world.community, home(world))["id"]
+    url, ids = f"/v1/persons/{person}/link", dict(world.sql("select login, id::text from identity.account where login ~ '^resident'"))
+    link(world, person)
+    link(world, person)
+    again = world.community.post(url, {"account_id": ids["resident2"]})
+    assert (again.status_code, again.json()["code"]) == (409, "person_linked")
+    assert world.resident.get(f"/v1/persons/{person}").status_code == 200
+    assert world.resident2.get(f"/v1/persons/{person}").status_code == 404
+    samples.act(world, "community", "linkPerson", {"id": person}, {"account_id": None})
+    link(world, person, "resident2")
+    assert world.resident.get(f"/v1/persons/{person}").status_code == 404
+    assert world.resident2.get(f"/v1/persons/{person}").status_code == 200
+
+
 def test_a_household_shows_its_members_and_tags(shared):
     dwelling = home(shared)
     head = enter(shared.community, dwelling)

@@ -826,9 +826,6 @@ begin
 		if person is not null then
 			if not exists (select from people.person p where p.street_id = c.street_id and p.id = person) then
 				perform core.fail(422, 'person_not_found', '/person_id');
-			elsif exists (select from people.person p where p.street_id = c.street_id and p.id = person
-				and p.account_id is not null) then
-				perform core.fail(409, 'person_linked', '/person_id');
 			end if;
 			perform people.attach_account(person, c.account_id);
 		end if;
@@ -843,7 +840,7 @@ begin
 end
 $$;
 comment on function identity.decide_claim(uuid, text, uuid, text, uuid) is
-	'approved: makes the claimant a resident of the grid (the claim''s, or one within the caller''s reach) under the claim''s name, and for a community with person theirs; rejected; withdrawn by the claimant. LN404, LN409 wrong_state, LN403 own_claim, role_not_allowed, LN409 person_linked, LN422 grid_not_found, person_not_found, and what people.attach_account says.';
+	'approved: makes the claimant a resident of the grid (the claim''s, or one within the caller''s reach) under the claim''s name, and for a community with person theirs; rejected; withdrawn by the claimant. LN404, LN409 wrong_state, LN403 own_claim, role_not_allowed, LN422 grid_not_found, person_not_found, and what people.attach_account says.';
 
 ---------------------------------------------------------------- grants
 grant execute on function identity.enrol_totp(text), identity.my_totp(boolean),

@@ -48,6 +48,17 @@ end
 $$;
 comment on function people.of_number(text) is 'Whose ID number that is, seen or not. As people.somebody().';
 
+create function people.has_guardian_here(p_id uuid) returns boolean
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set linli.role = 'system'
+as $$
+begin
+	return exists (select from people.guardianship g
+		join people.person x on x.street_id = g.street_id and x.id = g.guardian_id and x.path ^@ any (core.scopes())
+		where g.street_id = core.street() and g.person_id = p_id and g.to_on is null);
+end
+$$;
+comment on function people.has_guardian_here(uuid) is 'Does a guardian of somebody, seen or not, live on the caller''s ground.';
+
 create function people.resettle(p_id uuid, b jsonb) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp set linli.role = 'system'
 as $$
@@ -68,9 +79,7 @@ begin
 	-- Who they are must be known already: number and name.
 	if p.id is null or people.plain_name(p.name) <> people.plain_name(b ->> 'name') then
 		perform core.fail(422, 'person_not_found', '/id_number');
-	elsif people.is_under(p.born_on, 18) and not exists (select from people.guardianship g
-		join people.person x on x.street_id = g.street_id and x.id = g.guardian_id and x.path ^@ any (core.scopes())
-		where g.street_id = p.street_id and g.person_id = p.id and g.to_on is null) then
+	elsif people.is_under(p.born_on, 18) and not people.has_guardian_here(p.id) then
 		perform core.fail(403, 'approval_required');
 	end if;
 	perform people.resettle(p.id, b || jsonb_build_object('dwelling_id', p_dwelling));
@@ -223,6 +232,9 @@ begin
 		and (core.role() = 'system' or r.path ^@ any (core.scopes()))
 		and r.from_on <= core.today() and (r.to_on is null or r.to_on > core.today())) then
 		perform core.fail(422, 'account_unknown', '/account_id');
+	elsif p.account_id <> p_account then
+		-- Whose it was would no longer see it, and not know why.
+		perform core.fail(409, 'person_linked');
 	end if;
 	update people.person x set account_id = p_account, version = x.version + 1, updated_at = core.now(), updated_by = core.actor()
 	where x.street_id = p.street_id and x.id = p_person;
@@ -236,7 +248,7 @@ exception when unique_violation then
 end
 $$;
 comment on function people.attach_account(uuid, uuid) is
-	'A person is a resident''s account (null: no longer any), which sees it and its wards from now on. LN422 account_unknown, LN409 account_linked and as people.locked().';
+	'A person is a resident''s account (null: no longer any), which sees it and its wards from now on. LN422 account_unknown, LN409 person_linked (another account is tied: untie it first), account_linked and as people.locked().';
 
 ---------------------------------------------------------------- tags
 create function people.set_tag(p_id uuid, p_person uuid, p_household uuid, p_code text, p_reason text) returns void

@@ -2,15 +2,15 @@
 -- rows of its own, judged, shown, and then committed or dropped.
 
 insert into core.transition (machine, from_state, action, to_state, roles) values
-	('import', '', 'upload', 'reading', '{community,street}'),
+	('import', '', 'upload', 'reading', '{community,street,client}'),
 	('import', 'reading', 'read', 'checking', '{system}'),
 	('import', 'reading', 'fail', 'failed', '{system}'),
 	('import', 'checking', 'report', 'ready', '{system}'),
-	('import', 'ready', 'commit', 'committing', '{community,street}'),
+	('import', 'ready', 'commit', 'committing', '{community,street,client}'),
 	('import', 'committing', 'finish', 'done', '{system}'),
-	('import', 'reading', 'drop', 'dropped', '{community,street}'),
-	('import', 'checking', 'drop', 'dropped', '{community,street}'),
-	('import', 'ready', 'drop', 'dropped', '{community,street}'),
+	('import', 'reading', 'drop', 'dropped', '{community,street,client}'),
+	('import', 'checking', 'drop', 'dropped', '{community,street,client}'),
+	('import', 'ready', 'drop', 'dropped', '{community,street,client}'),
 	('import', 'ready', 'expire', 'dropped', '{system}');
 
 create table transfer.import (
@@ -47,7 +47,7 @@ comment on column transfer.import.path is 'The ground whose dwellings it may fil
 alter table transfer.import enable row level security;
 alter table transfer.import force row level security;
 create policy staff on transfer.import
-	using (street_id = core.street() and core.may_see_private(path, null));
+	using (street_id = core.street() and core.may_see_private(path, account_id));
 
 -- A row keeps what it says of somebody only until it is judged unfit or is
 -- committed; of who is under 14 it never keeps anything.
@@ -56,6 +56,7 @@ create table transfer.import_row (
 	import_id uuid not null,
 	n integer not null,
 	path text collate "C" not null,
+	account_id uuid not null,
 	line integer not null,
 	source_id text,
 	outcome text check (outcome in ('new', 'changed', 'unchanged', 'duplicate', 'error')),
@@ -90,7 +91,7 @@ comment on table transfer.import_row is
 alter table transfer.import_row enable row level security;
 alter table transfer.import_row force row level security;
 create policy staff on transfer.import_row
-	using (street_id = core.street() and core.may_see_private(path, null));
+	using (street_id = core.street() and core.may_see_private(path, account_id));
 
 create table transfer.import_place (
 	street_id integer not null,
@@ -176,11 +177,13 @@ create function transfer.ground(p_grid uuid) returns text
 language plpgsql stable
 as $$
 declare
-	place text := (core.scopes())[1];
+	-- A program has no ground of its own: the street has let it in.
+	ground constant text[] := case core.role() when 'client' then array[core.street() || '/'] else core.scopes() end;
+	place text := ground[1];
 begin
 	if p_grid is not null then
 		place := (select g.path from grid.grid g where g.street_id = core.street() and g.id = p_grid
-			and g.kind in ('street', 'master') and g.path ^@ any (core.scopes())
+			and g.kind in ('street', 'master') and g.path ^@ any (ground)
 			and (g.valid_to is null or g.valid_to > core.today()));
 	end if;
 	if place is null then
@@ -189,7 +192,7 @@ begin
 	return place;
 end
 $$;
-comment on function transfer.ground(uuid) is 'The path of a community or street of the caller''s, null = their own. LN422 grid_not_found.';
+comment on function transfer.ground(uuid) is 'The path of a community or street of the caller''s, null = their own, a program''s the street. LN422 grid_not_found.';
 
 create function transfer.may_import(p_grid uuid) returns void
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
@@ -311,10 +314,10 @@ begin
 	if taken is not true then
 		return;
 	end if;
-	insert into transfer.import_row (street_id, import_id, n, path, line, source_id, outcome, field, code, person_id, digest,
+	insert into transfer.import_row (street_id, import_id, n, path, account_id, line, source_id, outcome, field, code, person_id, digest,
 		name, sex, born_on, phone, phone_mask, phone_index, id_number, id_number_mask, id_number_index,
 		place, dwelling_id, kind, from_on, tags, tag_reason)
-	select s, i.id, i.rows + r.n, i.path, r.line, r.source_id, v.outcome, v.field, v.code, c.id, d.digest,
+	select s, i.id, i.rows + r.n, i.path, i.account_id, r.line, r.source_id, v.outcome, v.field, v.code, c.id, d.digest,
 		d.name, d.sex, d.born_on, d.phone, d.phone_mask, d.phone_index, d.id_number, d.id_number_mask, d.id_number_index,
 		transfer.plain_place(d.place), d.dwelling_id, d.kind, d.from_on, t.codes, d.tag_reason
 	from rows from (json_to_recordset(p -> 'rows') as (line integer, source_id text, field text, code text, digest text, name text,

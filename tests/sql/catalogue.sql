@@ -166,7 +166,7 @@ select is_empty($$select name from routine where prosecdef and split_part(name, 
 	'identity.sms_session', 'identity.sms_try', 'identity.sms_unsent', 'identity.submit_claim',
 	'identity.sweep', 'identity.switch_session', 'identity.unbind_login', 'identity.wechat_begin',
 	'identity.wechat_session', 'identity.wechat_token', 'identity.wechat_token_put',
-	'people.accesses', 'people.accesses_of', 'people.act_request', 'people.of_number', 'people.resettle', 'people.take_over', 'people.add_owner', 'people.add_ward', 'people.address_of', 'people.attach_account',
+	'people.accesses', 'people.accesses_of', 'people.act_request', 'people.has_guardian_here', 'people.of_number', 'people.resettle', 'people.take_over', 'people.add_owner', 'people.add_ward', 'people.address_of', 'people.attach_account',
 	'people.clear_tag', 'people.copy', 'people.counts', 'people.create_person', 'people.decide_approval', 'people.drop_health',
 	'people.end_guardian', 'people.end_owner', 'people.file_request', 'people.read', 'people.give_consent', 'people.household_view',
 	'people.move', 'people.move_out', 'people.name_guardian', 'people.owners', 'people.put_household', 'people.refresh',
@@ -189,7 +189,7 @@ select is_empty($$select name from routine where prosecdef and split_part(name, 
 select is_empty($$select name, proconfig from routine
 	where exists (select from unnest(proconfig) s where s ~ '^linli')
 	and split_part(name, '(', 1) not in ('care.add_reporter', 'care.check_mediator', 'care.put_mediator', 'care.stamp', 'care.count_visits_whole', 'care.doors', 'care.figures_whole', 'care.fill', 'care.helped', 'care.lapse',
-		'care.plan_season', 'care.seen', 'core.changed_streets', 'core.horizon', 'core.newest_event', 'duty.owed', 'duty.work', 'field.keep_time', 'field.org_timeline', 'field.team_finds', 'grid.describe_moves', 'grid.execute_redraw', 'grid.move_dwellings', 'people.accesses_of', 'people.address_of', 'people.counts', 'people.drop_health', 'people.join_records', 'people.join_rows', 'people.of_number', 'people.part_records', 'people.part_rows', 'people.refresh', 'people.remove', 'people.resettle', 'people.restrict', 'people.secret_of', 'people.somebody', 'people.traces',
+		'care.plan_season', 'care.seen', 'core.changed_streets', 'core.horizon', 'core.newest_event', 'duty.owed', 'duty.work', 'field.keep_time', 'field.org_timeline', 'field.team_finds', 'grid.describe_moves', 'grid.execute_redraw', 'grid.move_dwellings', 'people.accesses_of', 'people.address_of', 'people.counts', 'people.drop_health', 'people.has_guardian_here', 'people.join_records', 'people.join_rows', 'people.of_number', 'people.part_records', 'people.part_rows', 'people.refresh', 'people.remove', 'people.resettle', 'people.restrict', 'people.secret_of', 'people.somebody', 'people.traces',
 		'rate.blocks', 'rate.sums', 'rate.voices', 'ticket.adopt', 'ticket.end_round', 'ticket.hand_over', 'ticket.is_rare', 'ticket.lock_case', 'ticket.move_part', 'ticket.read_case',
 		'ticket.restamp', 'ticket.tell_merged', 'ticket.add_source', 'ticket.known_as', 'ticket.note_update', 'ticket.pick_sources', 'ticket.program_feed', 'ticket.read_outcome', 'duty.turn_admission')$$, 'no other function widens its context');
 select is_empty($$select name from routine where proowner = 'linli_matcher'::regrole
@@ -226,6 +226,19 @@ select is_empty(format('select seen from pg_temp.seen(%L) seen where seen !~ %L'
 from unnest('{linli_app,linli_job}'::text[]) who;
 select cmp_ok(count(*), '>=', 8::bigint, 'of tables it may select from') from pg_temp.seen('linli_app');
 select cmp_ok((select count(*) from grid.grid), '>', 0::bigint, 'where there are rows');
+-- a visitor stands in no street, and their session is good for nothing else
+set local role linli_owner;
+select session_id as visitor, account_id as account from identity.open_session('resident', 'visitor', null, 3600) \gset
+select session_id as resident from identity.open_session('resident', 'resident', null, 3600) \gset
+reset role;
+select throws_ok(format('select core.enter(%L, %L, %L, %s, 1)', session, :'account', role, street), 'LN401', 'session_revoked', what)
+from (values (:'visitor'::uuid, 'resident', 1, 'a visitor''s session is no resident''s'),
+	(:'visitor', 'visitor', 1, 'nor of a street'), (:'resident', 'visitor', 0, 'nor the other way round'),
+	(gen_random_uuid(), 'visitor', 0, 'and without a session nobody is one')) t (session, role, street, what);
+select core.enter(:'visitor', :'account', 'visitor', 0, 1) \g /dev/null
+select is(array[core.role(), core.street()::text, core.scopes()::text], '{visitor,0,"{0/}"}'::text[], 'street 0 is nobody''s');
+select is_empty($$select seen from pg_temp.seen('linli_app') seen where seen !~ ': none$'$$, 'a visitor sees no row of any street');
+select set_config(n, '', true) from unnest('{linli.actor,linli.role,linli.street,linli.scopes}'::text[]) n \g /dev/null
 
 -- machines: each has a table written by hand in this folder; whoever adds one
 -- writes that and names it here.

@@ -1,6 +1,17 @@
 -- The small machines of people, care and imports: every state × act × person
 -- against the table written out here. Those with more to them have a file each.
 \ir care_world.psql
+-- client, client2: two programs; the import is the first one's.
+set local role linli_owner;
+select identity.add_account('zt-' || login, login, null) from unnest('{client,client2}'::text[]) login \g /dev/null
+insert into identity.account_role (account_id, role, street_id, path)
+select a.id, 'client', 60001, '60001/' from identity.account a where a.login ^@ 'zt-client';
+insert into identity.client (account_id, street_id, scopes, per_minute, burst)
+select a.id, 60001, '{people:import}', 60, 10 from identity.account a where a.login ^@ 'zt-client';
+insert into who (login, session_id, account_id, role, street_id, epoch)
+select a.login, s.session_id, s.account_id, s.role, s.street_id, s.epoch
+from identity.account a, identity.start_session(gen_random_uuid(), a.id, 'client', 60001, 3600, null) s where a.login ^@ 'zt-client';
+reset role;
 
 -- not_found: to them it is not there; the rest of the people: role_not_allowed,
 -- or whatever the machine says of everybody who sees it (refused).
@@ -18,9 +29,9 @@ insert into allowed values
 	('import', 'read', '{system}', '{reading}', 'checking'),
 	('import', 'fail', '{system}', '{reading}', 'failed'),
 	('import', 'report', '{system}', '{checking}', 'ready'),
-	('import', 'commit', '{community,street}', '{ready}', 'committing'),
+	('import', 'commit', '{community,street,client}', '{ready}', 'committing'),
 	('import', 'finish', '{system}', '{committing}', 'done'),
-	('import', 'drop', '{community,street}', '{reading,checking,ready}', 'dropped'),
+	('import', 'drop', '{community,street,client}', '{reading,checking,ready}', 'dropped'),
 	('import', 'expire', '{system}', '{ready}', 'dropped');
 create temporary table subject (machine text, act text, states text[], sees text[], refused text, role_first boolean);
 insert into subject values
@@ -31,7 +42,7 @@ insert into subject values
 	('door_campaign', 'end', '{active,ended}', '{general,community,street,system}', 'role_not_allowed', true),
 	-- Whose data it is sees it too, and who filed it does not decide it.
 	('data_request', null, '{filed,identity_verified,processing,fulfilled,refused,restricted}', '{neighbour,community,system}', 'wrong_state', false),
-	('import', null, '{reading,checking,ready,committing,done,dropped,failed}', '{community,street,system}', 'wrong_state', false);
+	('import', null, '{reading,checking,ready,committing,done,dropped,failed}', '{community,street,client,system}', 'wrong_state', false);
 
 create temporary table triple as
 select a.machine, a.act, p.person, x.state, case
@@ -41,7 +52,7 @@ select a.machine, a.act, p.person, x.state, case
 	when p.person <> all (a.persons) then s.refused
 	else a.becomes end as want, null::text as got
 from allowed a join subject s on s.machine = a.machine and coalesce(s.act, a.act) = a.act,
-	unnest('{reporter,neighbour,far,lead,next,general,other,community,community2,street,department,system}'::text[]) p (person),
+	unnest('{reporter,neighbour,far,lead,next,general,other,community,community2,street,department,client,client2,system}'::text[]) p (person),
 	unnest(s.states) x (state);
 -- The door is in the other lead's part.
 update triple set want = 'dwelling_not_found' where act = 'knock' and person = 'next' and state = 'active';
@@ -54,7 +65,7 @@ select people.refresh(array[:'person'::uuid]) \g /dev/null
 insert into care.alarm (street_id, id, person_id, path, seen_at) values (60001, pg_temp.u(801), :'alone', '60001/1/1/1/', now());
 insert into people.data_request (street_id, id, person_id, path, accounts, kind, filed_by, due_on)
 values (60001, pg_temp.u(803), :'person', '60001/1/1/1/', array[pg_temp.account('neighbour')], 'copy', pg_temp.account('reporter'), core.today() + 9);
-insert into transfer.import (street_id, id, path, account_id, source, bytes) values (60001, pg_temp.u(804), '60001/1/', pg_temp.account('community'), 'x', 1);
+insert into transfer.import (street_id, id, path, account_id, source, bytes) values (60001, pg_temp.u(804), '60001/1/', pg_temp.account('client'), 'x', 1);
 select pg_temp.as_app('community') \g /dev/null
 select care.create_plan(pg_temp.u(800), jsonb_build_object('name', 'x', 'grid_id', pg_temp.u(111), 'to_on', core.today() + 9, 'tags', '["party"]'::jsonb)) \g /dev/null
 select care.create_campaign(pg_temp.u(802), jsonb_build_object('name', 'x', 'purpose', 'x', 'grid_id', pg_temp.u(11), 'to_on', core.today() + 9)) \g /dev/null
@@ -106,7 +117,7 @@ end $$;
 select p.dwelling_id as dwelling from people.person p where p.id = :'alone' \gset
 update triple t set got = pg_temp.attempt(t, :'dwelling');
 reset role;
-select is((select count(*) from triple), 12 * (2 + 4 + 2 * 2 + 5 * 6 + 7 * 7)::bigint, 'every triple is tried');
+select is((select count(*) from triple), 14 * (2 + 4 + 2 * 2 + 5 * 6 + 7 * 7)::bigint, 'every triple is tried');
 select is_empty(format('select person, state, got, want from triple where machine = %L and act = %L and got is distinct from want', machine, act),
 	machine || ' ' || act || ': all states and people') from allowed order by machine, act;
 select results_eq($$select machine, action, from_state, to_state from core.transition
@@ -119,7 +130,7 @@ select is_empty($$select t.machine, t.action, t.roles, a.persons from core.trans
 -- How they begin is told by their own stories; who may is in the contract.
 select is((select array_agg(machine || ' ' || action || ' ' || to_state || ' ' || roles::text order by machine) from core.transition
 	where machine in (select machine from allowed) and from_state = ''),
-	array['data_request file filed {resident,community}', 'import upload reading {community,street}'], 'what the machines begin with');
+	array['data_request file filed {resident,community}', 'import upload reading {community,street,client}'], 'what the machines begin with');
 
 -- who filed a request does not decide it
 select pg_temp.put('data_request', 'filed') \g /dev/null
