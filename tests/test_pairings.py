@@ -1,5 +1,10 @@
 """绿丝带: who cares for whom, and the visits of the seasons."""
 
+import collections
+import random
+
+import pytest
+
 import harness
 import samples
 import story
@@ -52,6 +57,43 @@ def test_a_helper_cares_for_five_at_most(shared):
     assert pair(shared.lead, helper, next(e for e, r in zip(elders, replies) if r.status_code == 409 and e != left), 409) == "helper_full"
     assert len(story.walk(shared.lead, "/v1/pairings", helper_id=helper, state="active")) == 5
     assert shared.lead.post(f"/v1/pairings/{first}/end", {"reason": "x"}).json()["code"] == "wrong_state"
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_random_pairings_against_a_model(world, seed):
+    """domain rule 14 with random people: a model that knows nothing of linli's."""
+    dice = random.Random(14 + seed)
+    most = dice.choice([2, 3])
+    world.sql("update care.pairing_rule set most = %s where code = 'green_ribbon'", most)
+    grown, child = people(world, 7), people(world, 1, born_on=born(16))
+    first = world.community.get(f"/v1/persons/{grown[0]}").json()
+    grown.append(enter(world.community, first["dwelling_id"], name="同户", household_id=first["household_id"])["id"])
+    one_home = {grown[0], grown[-1]}
+    active, visits = {}, collections.Counter()
+    for _ in range(110):
+        helper, recipient = dice.choice(grown + child), dice.choice(grown)
+        who = dice.choice([world.lead, world.community])
+        busy = sum(h == helper for h, _ in active)
+        if dice.random() < 0.15 and active:
+            over = dice.choice(sorted(active))
+            samples.act(world, "lead", "endPairing", {"id": active.pop(over)})
+            continue
+        if dice.random() < 0.35 and active:
+            pairing, outcome = dice.choice(sorted(active)), dice.choice(["done", "refused", "not_home", "by_phone"])
+            samples.act(world, "lead", "createVisit", body={"pairing_id": active[pairing], "outcome": outcome})
+            visits[pairing[1]] += outcome == "done"
+            continue
+        want = ("pairing_self" if helper == recipient else "pairing_household" if {helper, recipient} == one_home
+                else "helper_minor" if helper in child else "pairing_exists" if (helper, recipient) in active
+                else "helper_full" if busy >= most else None)
+        got = pair(who, helper, recipient, 201 if want is None else 409 if want in ("pairing_exists", "helper_full") else 422)
+        assert got == want if want else got["state"] == "active"
+        if want is None:
+            active[helper, recipient] = got["id"]
+    assert {p["id"] for p in story.walk(world.lead, "/v1/pairings", state="active")} == set(active.values())
+    seen = world.community.get("/v1/visits/summary?kind=pairing").json()
+    assert (seen["visits"], seen["persons"]) == (sum(visits.values()), sum(n > 0 for n in visits.values()))
+    assert seen["visits"] > seen["persons"] > 1
 
 
 def test_person_times_and_persons(world):
