@@ -14,7 +14,7 @@ Q := $(if $(V),,@)
 CC := $(if $(FUZZ),clang,gcc)
 # -isystem for the libraries: their headers are not held to our warnings.
 PKGS := jansson libevent libevent_pthreads libevent_openssl libpq libjwt \
-	libsodium libcrypto libssl zlib libconfuse libsystemd libpcre2-8 libcurl xlsxwriter libzip expat
+	libsodium libcrypto libssl zlib libconfuse libsystemd libpcre2-8 libcurl libzip expat
 CPPFLAGS += -D_GNU_SOURCE -Iinclude $(if $(SAN)$(COV)$(FAULTS),-DLINLI_FAULTS) \
 	$(patsubst -I%,-isystem %,$(shell pkg-config --cflags-only-I $(PKGS) 2>/dev/null))
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wmissing-prototypes -Werror
