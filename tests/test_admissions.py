@@ -3,6 +3,7 @@
 import samples
 import story
 from story import A, B, GENERAL, MASTER, feed, together, walk
+from test_places import LINE, MIDDLE, NORTH, SOUTH, WEST
 
 WORK = {"title": "入户排查燃气软管", "description": "逐户查看软管是否过期并登记。", "grid_kind": "micro", "due_on": "2099-12-31"}
 
@@ -127,3 +128,23 @@ def test_what_can_be_proposed(shared):
     assert propose(shared.department, A, due_on="2020-01-01", expect=422) == ("date_passed", "/due_on")
     assert propose(shared.lead, A, expect=403) == propose(shared.program, A, expect=403) == "role_not_allowed"
     assert see(shared.street_far, propose(shared.department, A))["code"] == "not_found"
+
+
+def test_tasks_go_with_the_ground(world):
+    """A split gives each half the task, a merge leaves one, a grid that ends with nobody after it none."""
+    made, both = propose(world.department, A), propose(world.department, A, B)
+    for m in (made, both):
+        decide(world.street, m, "approve")
+    new = {"parent_id": GENERAL, "kind": "micro", "predecessors": [A]}
+    done = story.redraw(world.community, story.feature(None, story.box(WEST, SOUTH, LINE, MIDDLE), name="南", **new),
+                        story.feature(None, story.box(WEST, MIDDLE, LINE, NORTH), name="北", **new), close=[A])
+    south, north = (g["grid_id"] for g in done["grids"][:2])
+    open_at = lambda m: sorted(t["grid_id"] for t in tasks(world.department, admission_id=m["id"], status="open"))  # noqa: E731
+    assert open_at(made) == sorted([south, north]) and open_at(both) == sorted([B, south, north])
+    assert tasks(world.lead) == [] and see(world.street, made)["grids"] == 2
+    story.redraw(world.community, story.feature(B, None, predecessors=[south, north]), close=[south, north])
+    assert open_at(made) == open_at(both) == [B]
+    one, = tasks(world.lead_next, admission_id=made["id"], status="open")
+    finish(world.lead_next, one)
+    seen = see(world.department, made)
+    assert (seen["grids"], seen["done"], seen["completion"], seen["status"]) == (1, 1, 100, "done")

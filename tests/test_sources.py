@@ -71,6 +71,17 @@ def test_a_number_is_one_ticket(world, hotline):
         (ticket, "submit"), (ticket, "accept")], "what is between staff is not told"
 
 
+def test_12345_says_how_long_it_may_take(world, hotline):
+    """咨询 3, 求助 7, 投诉举报 15 working days."""
+    for kind, days in (("consult", 3), ("help", 7), ("complaint", 15)):
+        ticket = bring(hotline, kind, hotline_class=kind)["ticket_id"]
+        assert do(world.lead, ticket, "accept")["hotline_class"] == kind
+        clock, = [c for c in world.street.get("/v1/clocks", params={"subject_id": ticket}).json()["items"] if c["stage"] == "resolve"]
+        assert (clock["unit"], clock["amount"]) == ("working_days", days)
+    late = world.resident.post("/v1/tickets", {**samples.TICKET, "hotline_class": "help"})
+    assert (late.status_code, late.json()["code"]) == (422, "staff_only")
+
+
 def test_two_programs_of_one_system_and_one_of_two(world, hotline):
     """A number belongs to its system, whichever program brings it."""
     ticket = bring(hotline, "JY-1")["ticket_id"]

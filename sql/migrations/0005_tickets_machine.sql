@@ -414,7 +414,7 @@ begin
 		perform core.fail(422, 'on_behalf_not_allowed', '/on_behalf');
 	elsif not own and on_behalf is not true then
 		perform core.fail(422, 'on_behalf_required', '/on_behalf');
-	elsif own and b ->> 'hotline_class' is not null then
+	elsif core.role() = 'resident' and b ->> 'hotline_class' is not null then
 		perform core.fail(422, 'staff_only', '/hotline_class');
 	end if;
 	g := ticket.place_grid((b ->> 'grid_id')::uuid, place.lon, place.lat);

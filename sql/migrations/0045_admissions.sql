@@ -303,6 +303,50 @@ end
 $$;
 comment on function duty.finish_task(uuid, jsonb) is 'A grid has done its task. LN403 role_not_allowed, LN404, LN409 wrong_state.';
 
+-- As system, of grid.execute_redraw().
+create function duty.follow_tasks(p_redraw uuid) returns void
+language plpgsql
+as $$
+declare
+	t record;
+	g grid.grid;
+	made duty.grid_task;
+	taken boolean;
+begin
+	for t in select x as it, h.heirs from grid.heirs(p_redraw) h
+		join duty.grid_task x on x.street_id = core.street() and x.grid_id = h.grid_id and x.status = 'open' order by x.id for update of x
+	loop
+		taken := false;
+		for g in select y.* from unnest(t.heirs) with ordinality h (id, n)
+			join grid.grid y on y.street_id = core.street() and y.id = h.id
+			where not exists (select from duty.grid_task z where z.street_id = y.street_id
+				and z.admission_id = (t.it).admission_id and z.grid_id = y.id) order by h.n
+		loop
+			if not taken then
+				taken := true;
+				update duty.grid_task x set grid_id = g.id, path = g.path, version = x.version + 1, updated_at = core.now()
+				where x.street_id = g.street_id and x.id = (t.it).id returning x.* into made;
+			else
+				insert into duty.grid_task (street_id, id, admission_id, grid_id, path, org_id, title, description, due_on)
+				values (g.street_id, core.new_id(g.street_id), (t.it).admission_id, g.id, g.path, (t.it).org_id, (t.it).title,
+					(t.it).description, (t.it).due_on) returning * into made;
+			end if;
+			perform core.put_event('grid_task', made.id, 'transfer', null, null, g.path, null, false,
+				json_build_object('admission_id', made.admission_id, 'to_grid_id', g.id), made.org_id);
+		end loop;
+		if not taken then
+			update duty.grid_task x set status = 'withdrawn', version = x.version + 1, updated_at = core.now()
+			where x.street_id = core.street() and x.id = (t.it).id;
+			perform core.put_event('grid_task', (t.it).id, 'withdraw', 'open', 'withdrawn', (t.it).path, null, false,
+				json_build_object('admission_id', (t.it).admission_id), (t.it).org_id);
+			perform duty.turn_admission((t.it).admission_id);
+		end if;
+	end loop;
+end
+$$;
+comment on function duty.follow_tasks(uuid) is
+	'Open tasks of a closed grid are those of each that comes after it and has none of the admission; with nobody there they are over.';
+
 ---------------------------------------------------------------- what clients read
 create view duty.admission_view with (security_invoker = true) as
 select a.street_id as _street_id, a.version || '-' || left(md5(concat(n.grids, n.done, x.over, x.bars)), 8) as _etag, a.id, a.org_id, o.name as org_name,
@@ -312,7 +356,8 @@ select a.street_id as _street_id, a.version || '-' || left(md5(concat(n.grids, n
 		and t.from_state = a.status and core.role() = any (t.roles)
 		and not coalesce(string_to_array(t.guard, ' ') && x.bars, false)) as actions
 from duty.admission a left join identity.org o on o.street_id = a.street_id and o.id = a.org_id
-cross join lateral (select count(*) as grids, count(*) filter (where t.status = 'done') as done
+cross join lateral (select count(*) filter (where t.status <> 'withdrawn' or a.status = 'withdrawn') as grids,
+		count(*) filter (where t.status = 'done') as done
 	from duty.grid_task t where t.street_id = a.street_id and t.admission_id = a.id) n
 cross join lateral (select duty.admission_bars(a) as bars,
 	case when a.status = 'proposed' and core.role() = 'street' then duty.over_limit(a) else '[]' end as over offset 0) x;

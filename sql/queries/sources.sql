@@ -2,7 +2,7 @@
 
 -- name: submitSourceTicket
 select ticket.submit_source(:new_id::uuid, jsonb_build_object('system', :system::text, 'source_id', :source_id::text,
-	'kind', :kind::text, 'category', :category::text, 'urgency', :urgency::text, 'title', :title::text,
+	'kind', :kind::text, 'category', :category::text, 'urgency', :urgency::text, 'hotline_class', :hotline_class::text, 'title', :title::text,
 	'description', :description::text, 'grid_id', :grid_id::uuid, 'contact_name', :contact_name::text,
 	'contact_phone', :contact_phone::text, 'contact_phone_mask', :contact_phone_mask::text,
 	'contact_phone_index', :contact_phone_index::text, 'address', :address::text,
