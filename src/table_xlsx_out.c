@@ -38,7 +38,8 @@ static const struct part {
 	  "<Default Extension=\"xml\" ContentType=\"application/xml\"/>"
 	  "<Override PartName=\"/xl/workbook.xml\" ContentType=\"" TYPES
 	  "officedocument.spreadsheetml.sheet.main+xml\"/>"
-	  "<Override PartName=\"/xl/worksheets/sheet1.xml\" ContentType=\"" TYPES
+	  "<Override PartName=\"/xl/worksheets/sheet1.xml\" "
+	  "ContentType=\"" TYPES
 	  "officedocument.spreadsheetml.worksheet+xml\"/></Types>" },
 	{ "_rels/.rels",
 	  XML "<Relationships xmlns=\"" PACKAGE "relationships\">"
