@@ -127,7 +127,7 @@ select pg_temp.id(0, 3, n), role, street_id, path, case role
 from p where role is not null;
 
 insert into identity.client (account_id, street_id, org_id, scopes, systems, per_minute, burst) values
-	(pg_temp.id(0, 3, 19), 1, '01900000-0000-8001-8000-600000000001', '{grids:read,tickets:read,tickets:write,tickets:join,changes:read,people:aggregate,people:import}', '{12345}', 60000, 10000);
+	(pg_temp.id(0, 3, 19), 1, '01900000-0000-8001-8000-600000000001', '{grids:read,tickets:read,tickets:write,tickets:join,sensors:write,changes:read,people:aggregate,people:import}', '{12345}', 60000, 10000);
 
 insert into grid.assignment (street_id, id, grid_id, grid_kind, path, account_id, name,
 	lead_kind, from_on, to_on)

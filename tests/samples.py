@@ -704,6 +704,16 @@ def equipment_shown(world, role):
     return {"ids": {**need["ids"], "photo_id": picture}}
 
 
+PROGRAM = "01900000-0000-8000-8000-300000000019"
+
+
+def sensor(world, role, **fields):
+    """A piece the program may tell of, and what it tells."""
+    serial = uuid.uuid4().hex
+    ids = equipment(world, role, kind="smoke_alarm", serial=serial, client_id=PROGRAM, **fields)["ids"]
+    return {"ids": ids, "body": {**world.spec.by_id["reportReading"].example, "device_id": serial}}
+
+
 def with_serial(operation, make=lambda world, role: {}):
     return lambda world, role: {**make(world, role), "body": {
         **world.spec.by_id[operation].example, "serial": uuid.uuid4().hex}}
@@ -810,6 +820,7 @@ NEEDS = {
     "createEquipment": with_serial("createEquipment"), "replaceEquipment": with_serial("replaceEquipment", equipment),
     "updateEquipment": with_if_match("/v1/equipment/{id}", with_serial("updateEquipment", equipment)),
     "getEquipment": equipment, "retireEquipment": equipment, "inspectEquipment": equipment,
+    "reportReading": lambda world, role: {"body": sensor(world, "merchant")["body"]}, "listReadings": equipment,
     "listEquipmentInspections": equipment_shown, "listEquipmentPhotos": equipment_shown,
     "downloadEquipmentPhoto": equipment_shown,
     "createHazardFromEquipment": lambda world, role: equipment(world, role, expires_on="2022-01-01"),

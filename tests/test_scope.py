@@ -45,7 +45,7 @@ def patrol_words(ids, mark):
 # What a department or partner reads of what is put to it.
 PUT_TO_ORGS = {"listAdmissions", "getAdmission", "listGridTasks", "getGridTask", "listChanges", "getChangesHead", "listDispatches", "getDispatch", "listDispatchPhotos", "downloadDispatchPhoto",
                "listHazards", "getHazard", "listHazardEvents", "listHazardPhotos", "downloadHazardPhoto",
-               "listEquipment", "getEquipment", "listEquipmentInspections", "listEquipmentPhotos", "downloadEquipmentPhoto",
+               "listEquipment", "getEquipment", "listEquipmentInspections", "listReadings", "listEquipmentPhotos", "downloadEquipmentPhoto",
                "listSafetyTeams", "getSafetyTeam", "listSafetyInspections"}
 
 everybody = pytest.mark.parametrize("name", PEOPLE)

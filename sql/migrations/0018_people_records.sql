@@ -74,6 +74,8 @@ begin
 	where t.street_id = core.street() and h.street_id = core.street() and h.dwelling_id = any (p_ids)
 		and t.household_id = h.id;
 	perform care.follow_households(p_ids, p_path);
+	perform field.move_equipment(array(select e.id from field.equipment e where e.street_id = core.street() and e.dwelling_id = any (p_ids)),
+		(select g.id from grid.grid g where g.street_id = core.street() and g.path = p_path), p_path);
 	with m as (update people.person p set path = p_path, version = p.version + 1, updated_at = core.now()
 		where p.street_id = core.street() and p.dwelling_id = any (p_ids) returning p.id)
 	select array_agg(m.id) into moved from m;

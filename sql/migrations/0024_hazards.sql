@@ -34,7 +34,7 @@ create table field.hazard (
 	path text collate "C" not null,
 	lon float8,
 	lat float8 check ((lon is null) = (lat is null)),
-	source text not null default 'report' check (source in ('report', 'ticket', 'equipment', 'inspection', 'patrol')),
+	source text not null default 'report' check (source in ('report', 'ticket', 'equipment', 'inspection', 'patrol', 'sensor')),
 	source_id uuid check ((source = 'report') = (source_id is null)),
 	owner_id uuid,
 	found_by uuid,
@@ -67,7 +67,7 @@ create table field.hazard (
 comment on table field.hazard is
 	'class: street. A hazard from being found to being verified and closed, or dismissed.';
 comment on column field.hazard.owner_id is 'Account of the resident who reported it (or the ticket it came from), or of who found it for an organisation';
-comment on column field.hazard.source_id is 'The ticket, piece of equipment, inspection or check-in it came from';
+comment on column field.hazard.source_id is 'The ticket, piece of equipment (sensor: that told of it), inspection or check-in it came from';
 comment on column field.hazard.at_business is 'Found at a business: it shall be reported to the authority (安全生产法 art. 75)';
 comment on column field.hazard.org_id is 'Duty party: who has to put it right';
 comment on column field.hazard.enforcer_id is 'Department the street has handed an escalated one to';
@@ -77,7 +77,7 @@ create index hazard_org on field.hazard (street_id, org_id, created_at, id) wher
 create index hazard_owner on field.hazard (street_id, owner_id) where owner_id is not null;
 -- One thing is one hazard at a time, whoever is quicker.
 create unique index hazard_source_key on field.hazard (street_id, source, source_id)
-	where is_open and source in ('ticket', 'equipment');
+	where is_open and source in ('ticket', 'equipment', 'sensor');
 alter table field.hazard enable row level security;
 alter table field.hazard force row level security;
 create policy visible on field.hazard

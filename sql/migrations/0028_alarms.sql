@@ -29,6 +29,7 @@ create table care.alarm (
 	id uuid not null,
 	person_id uuid not null,
 	path text collate "C" not null,
+	cause text not null default 'unseen' check (cause in ('unseen', 'sensor')),
 	state text not null default 'open' check (state in ('open', 'cleared', 'dismissed', 'ended')),
 	seen_at timestamptz not null,
 	raised_at timestamptz not null default core.now(),
@@ -43,7 +44,7 @@ create table care.alarm (
 );
 create index alarm_path on care.alarm (street_id, path, id);
 comment on table care.alarm is
-	'class: street. Somebody watched over was not visited in time; once for each time they were last seen. cleared by a visit, dismissed by the community, ended with the tag.';
+	'class: street. Somebody watched over was not visited in time, or a sensor where they live told; once for each time they were last seen. cleared by a visit, dismissed by the community, ended with the tag.';
 
 alter table care.watch enable row level security;
 alter table care.watch force row level security;
@@ -111,12 +112,12 @@ comment on function care.dismiss_alarm(uuid, text) is
 	'The community knows better: in hospital, with the children. LN404 not_found, LN403 role_not_allowed, LN409 wrong_state.';
 
 create function care.alarms(p_id uuid, p_state text, p_under uuid, p_updated timestamptz, p_after uuid, p_most integer)
-returns table (id uuid, person_id uuid, name text, address text, grid_id uuid, state text, seen_at timestamptz,
+returns table (id uuid, person_id uuid, name text, address text, grid_id uuid, cause text, state text, seen_at timestamptz,
 	raised_at timestamptz, closed_at timestamptz, visit_id uuid, reason text, updated_at timestamptz, actions json)
 language plpgsql security definer set search_path = pg_catalog, pg_temp set jit = off
 as $$
 begin
-	return query select a.id, a.person_id, s.name, s.address, s.grid_id, a.state, a.seen_at, a.raised_at, a.closed_at,
+	return query select a.id, a.person_id, s.name, s.address, s.grid_id, a.cause, a.state, a.seen_at, a.raised_at, a.closed_at,
 		a.visit_id, a.reason, a.updated_at, care.offers('visit_alarm', a.state)
 	from (
 		select x.* from care.alarm x

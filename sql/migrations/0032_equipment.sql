@@ -28,7 +28,7 @@ create table field.equipment (
 	street_id integer not null,
 	id uuid not null,
 	kind text not null check (kind in ('extinguisher', 'hydrant', 'smoke_alarm', 'gas_alarm', 'emergency_light',
-		'ebike_charger', 'lift', 'aed', 'other')),
+		'ebike_charger', 'lift', 'aed', 'water_sensor', 'door_sensor', 'manhole_sensor', 'sos_button', 'other')),
 	serial text not null check (serial ~ '[^[:space:]]' and length(serial) <= 64),
 	place text not null,
 	grid_id uuid not null,
@@ -36,6 +36,8 @@ create table field.equipment (
 	lon float8,
 	lat float8 check ((lon is null) = (lat is null)),
 	org_id uuid,
+	dwelling_id uuid,
+	client_id uuid,
 	made_on date,
 	installed_on date check (installed_on >= made_on),
 	expires_on date check (expires_on > made_on),
@@ -63,13 +65,16 @@ create table field.equipment (
 	constraint equipment_serial_key unique (street_id, kind, serial),
 	foreign key (street_id, grid_id) references grid.grid (street_id, id),
 	foreign key (street_id, org_id) references identity.org (street_id, id),
+	foreign key (street_id, dwelling_id) references grid.dwelling (street_id, id),
 	foreign key (street_id, replaced_by) references field.equipment (street_id, id)
 );
 comment on table field.equipment is
-	'class: street. A piece of equipment: good through expires_on, to be inspected by inspect_on. org_id is whose it is: they see it, and what is wrong with it is theirs to put right.';
+	'class: street. A piece of equipment: good through expires_on, to be inspected by inspect_on. org_id is whose it is: they see it, and what is wrong with it is theirs to put right. client_id: the program that reports its readings, under its serial.';
 create index equipment_due on field.equipment (street_id, due_on, id);
 create index equipment_path on field.equipment (street_id, path, due_on, id);
 create index equipment_org on field.equipment (street_id, org_id, due_on, id) where org_id is not null;
+create unique index equipment_device on field.equipment (street_id, client_id, serial) where client_id is not null and status = 'in_use';
+create index equipment_dwelling on field.equipment (street_id, dwelling_id) where dwelling_id is not null;
 create index equipment_remind on field.equipment (street_id, remind_on) where remind_on is not null;
 alter table field.equipment enable row level security;
 alter table field.equipment force row level security;
@@ -103,7 +108,8 @@ select e.street_id as _street_id, e.path as _path, e.due_on as _due_on,
 	e.version || '-' || case when core.today() > e.expires_on then 'x' else 'v' end as _etag,
 	e.id, e.kind, e.serial, e.place, e.grid_id, g.name as grid_name,
 	ticket.position_json(e.lon, e.lat, 'wgs84') as position, ticket.position_json(e.lon, e.lat, 'gcj02') as position_gcj02,
-	e.org_id, o.name as org_name, e.made_on, e.installed_on, e.expires_on, e.inspect_days, e.inspect_on,
+	e.org_id, o.name as org_name, case when core.role() in ('grid_lead', 'community', 'street') then e.dwelling_id end as dwelling_id,
+	e.client_id, e.made_on, e.installed_on, e.expires_on, e.inspect_days, e.inspect_on,
 	e.inspected_on, e.inspected_ok, e.status, e.replaced_by,
 	coalesce(e.status = 'in_use' and core.today() > e.expires_on, false) as expired,
 	coalesce(e.status = 'in_use' and core.today() > e.inspect_on, false) as inspection_overdue,
@@ -144,19 +150,27 @@ begin
 	elsif (b ->> 'expires_on')::date <= (b ->> 'made_on')::date then
 		perform core.fail(422, 'dates_invalid', '/expires_on');
 	end if;
-	g := field.place((b ->> 'grid_id')::uuid, b -> 'position');
+	if b ->> 'dwelling_id' is not null then
+		select x.* into g from grid.dwelling d join grid.grid x on x.street_id = d.street_id and x.id = d.grid_id
+		where d.street_id = street and d.id = (b ->> 'dwelling_id')::uuid and d.path ^@ any (core.scopes());
+		perform core.must(found, 422, 'dwelling_not_found', '/dwelling_id');
+	else
+		g := field.place((b ->> 'grid_id')::uuid, b -> 'position');
+	end if;
+	perform core.must(b ->> 'client_id' is null or exists (select from identity.client c
+		where c.street_id = street and c.account_id = (b ->> 'client_id')::uuid), 422, 'client_unknown', '/client_id');
 	if b ->> 'org_id' is not null then
 		perform field.duty_party((b ->> 'org_id')::uuid, '/org_id');
 	end if;
 	w := core.wgs84((b -> 'position' ->> 'lon')::float8, (b -> 'position' ->> 'lat')::float8, b -> 'position' ->> 'crs');
-	insert into field.equipment as x (street_id, id, kind, serial, place, grid_id, path, lon, lat, org_id, made_on,
+	insert into field.equipment as x (street_id, id, kind, serial, place, grid_id, path, lon, lat, org_id, dwelling_id, client_id, made_on,
 		installed_on, expires_on, inspect_days, updated_by)
 	values (street, p_id, b ->> 'kind', b ->> 'serial', b ->> 'place', g.id, g.path, w.lon, w.lat, (b ->> 'org_id')::uuid,
-		(b ->> 'made_on')::date, (b ->> 'installed_on')::date, (b ->> 'expires_on')::date,
+		(b ->> 'dwelling_id')::uuid, (b ->> 'client_id')::uuid, (b ->> 'made_on')::date, (b ->> 'installed_on')::date, (b ->> 'expires_on')::date,
 		(b ->> 'inspect_days')::integer, core.actor())
 	on conflict on constraint equipment_pkey do update set kind = excluded.kind, serial = excluded.serial,
 		place = excluded.place, grid_id = excluded.grid_id, path = excluded.path, lon = excluded.lon, lat = excluded.lat,
-		org_id = excluded.org_id, made_on = excluded.made_on, installed_on = excluded.installed_on,
+		org_id = excluded.org_id, dwelling_id = excluded.dwelling_id, client_id = excluded.client_id, made_on = excluded.made_on, installed_on = excluded.installed_on,
 		expires_on = excluded.expires_on, inspect_days = excluded.inspect_days, version = x.version + 1,
 		updated_at = core.now(), updated_by = excluded.updated_by
 	returning x.* into e;
@@ -168,7 +182,7 @@ exception when unique_violation then
 end
 $$;
 comment on function field.put_equipment(uuid, text, jsonb) is
-	'Enters (if_match null) or replaces a record of a piece of equipment in use. LN404, LN412, LN409 serial_taken, equipment_not_in_use, LN422 dates_invalid, org_not_found and as ticket.place_grid.';
+	'Enters (if_match null) or replaces a record of a piece of equipment in use. LN404, LN412, LN409 serial_taken, equipment_not_in_use, LN422 dates_invalid, org_not_found, dwelling_not_found, client_unknown and as ticket.place_grid. In a dwelling it is where that is.';
 
 create function field.equipment_in_use(p_id uuid) returns field.equipment
 language plpgsql
@@ -210,9 +224,9 @@ begin
 	if (b ->> 'expires_on')::date <= coalesce((b ->> 'made_on')::date, core.today()) then
 		perform core.fail(422, 'dates_invalid', '/expires_on');
 	end if;
-	insert into field.equipment (street_id, id, kind, serial, place, grid_id, path, lon, lat, org_id, made_on,
+	insert into field.equipment (street_id, id, kind, serial, place, grid_id, path, lon, lat, org_id, dwelling_id, made_on,
 		installed_on, expires_on, inspect_days, updated_by)
-	values (e.street_id, p_new, e.kind, b ->> 'serial', e.place, e.grid_id, e.path, e.lon, e.lat, e.org_id,
+	values (e.street_id, p_new, e.kind, b ->> 'serial', e.place, e.grid_id, e.path, e.lon, e.lat, e.org_id, e.dwelling_id,
 		(b ->> 'made_on')::date, core.today(), (b ->> 'expires_on')::date, e.inspect_days, core.actor());
 	update field.equipment x set status = 'replaced', replaced_by = p_new, version = x.version + 1,
 		updated_at = core.now(), updated_by = core.actor()
@@ -259,7 +273,8 @@ create function field.kind_name(kind text) returns text
 language sql immutable strict parallel safe
 return case kind when 'extinguisher' then '灭火器' when 'hydrant' then '消火栓' when 'smoke_alarm' then '烟感报警器'
 	when 'gas_alarm' then '燃气报警器' when 'emergency_light' then '应急照明' when 'ebike_charger' then '电动车充电设施'
-	when 'lift' then '电梯' when 'aed' then 'AED' else '设备' end;
+	when 'lift' then '电梯' when 'aed' then 'AED' when 'water_sensor' then '水浸传感器' when 'door_sensor' then '门磁'
+	when 'manhole_sensor' then '井盖传感器' when 'sos_button' then '求助按钮' else '设备' end;
 comment on function field.kind_name(text) is 'What a kind of equipment is called in the title of a hazard.';
 
 create function field.from_equipment(p_id uuid, p_equipment uuid, b jsonb) returns void
@@ -325,12 +340,14 @@ begin
 	where e.street_id = core.street() and e.id = any (p_ids);
 	update field.equipment_inspection i set path = p_path
 	where i.street_id = core.street() and i.equipment_id = any (p_ids);
+	update field.reading r set path = p_path
+	where r.street_id = core.street() and r.equipment_id = any (p_ids);
 	update ticket.photo f set path = p_path
 	where f.street_id = core.street() and f.subject_id = any (p_ids) and f.subject = 'equipment';
 end
 $$;
 comment on function field.move_equipment(uuid[], uuid, text) is
-	'Equipment on ground that changes hands, with its inspections and photos. In role system.';
+	'Equipment on ground that changes hands, with its inspections, readings and photos. In role system.';
 
 ---------------------------------------------------------------- reminders
 create function field.remind(batch integer) returns integer

@@ -65,5 +65,19 @@ select field.from_equipment(:new_id::uuid, :id::uuid, :body::jsonb || jsonb_buil
 select h.*, '/v1/hazards/' || h.id as _location from field.hazard_view h
 where h._street_id = :street::int and h.id = :new_id::uuid;
 
+-- name: reportReading
+select field.read_sensor(:new_id::uuid, :body::jsonb);
+select r.* from field.reading_view r
+where r._street_id = :street::int and r._client_id = :actor::uuid and r.device_id = :device_id::text and r.event_id = :event_id::text;
+
+-- name: listReadings
+select core.must(exists (select from field.equipment e
+	where e.street_id = :street::int and e.id = :id::uuid), 404, 'not_found');
+select r.*, r.id as _cursor from field.reading_view r
+where r._street_id = :street::int and r._equipment_id = :id::uuid
+	and r.id > coalesce(:after::uuid, '00000000-0000-0000-0000-000000000000')
+order by r.id
+limit :limit::int + 1;
+
 -- helper: jobRemindEquipment
 select field.remind(200) as reminded;
