@@ -471,7 +471,7 @@ def test_who_acts_for_an_organisation_sees_the_tree_and_no_more(readers, planted
     called = {where.split()[0] for where, _ in readers[name].text}
     own = {op.id for op in GETS if "/me" in op.template}
     assert called - own == {"listGrids", "getGrid", "listCategories"} | (
-        {"getTicket", "listDispatches", "getDispatch", "listSourceTickets", "listSourceUpdates", "listImports", "listChanges", "getChangesHead", "getPersonSummary"} if name == "program" else
+        {"getTicket", "listDispatches", "getDispatch", "listSourceTickets", "listSourceUpdates", "listImports", "getImport", "listImportRows", "listChanges", "getChangesHead", "getPersonSummary"} if name == "program" else
         {"listMyClaims", "listStreets", "listJoinableGrids"} - own | {o for o in PUT_TO_ORGS if name in SPEC.by_id[o].roles})
     me = getattr(planted, name).get("/v1/me").json()
     assert (me["role"], me["scopes"], me["street_id"]) == (WHO[name][0], [], 1)
