@@ -71,11 +71,18 @@ values (60001, pg_temp.u(950), :'route', '嬢嬢日', '60001/1/1/1/', 'FREQ=WEEK
 insert into field.patrol_task (street_id, id, plan_id, route_id, name, path, nominal_on, on_day, provisional, opens_at, closes_at, assignees, checkpoints, status)
 select 60001, gen_random_uuid(), pg_temp.u(950), :'route', '嬢嬢日', '60001/1/1/1/', core.today() - i, core.today() - i, false,
 	duty.end_of(core.today() - i - 1), duty.end_of(core.today() - i), '{}', '[]', case i when 0 then 'open' else 'done' end from generate_series(0, 5000) i;
+insert into duty.admission (street_id, id, title, description, grid_kind, grid_ids, due_on, proposed_by)
+select 60001, pg_temp.u(20000 + i), '旧', '旧', 'micro', '{}', core.today(), pg_temp.u(1) from generate_series(1, 5000) i;
+insert into duty.grid_task (street_id, id, admission_id, grid_id, path, title, description, due_on, status)
+select 60001, gen_random_uuid(), pg_temp.u(20000 + i), pg_temp.u(111), '60001/1/1/1/', '旧', '旧', core.today(), 'done' from generate_series(1, 5000) i;
+insert into ticket.dispatch (street_id, id, ticket_id, path, org_id, lead, status, again, return_by, done_at, evaluated_at)
+select 60001, gen_random_uuid(), :'gone', '60001/1/1/1/', pg_temp.u(951), false, case i % 2 when 0 then 'done' else 'returned' end, false, core.now(),
+	core.now(), core.now() from generate_series(1, 5000) i;
 reset role;
 set local max_parallel_workers_per_gather = 0;
-analyze ticket.ticket, field.hazard, care.visit, care.alarm, field.equipment, care.mediation, field.patrol_task, clock.clock;
+analyze duty.grid_task, ticket.dispatch, ticket.ticket, field.hazard, care.visit, care.alarm, field.equipment, care.mediation, field.patrol_task, clock.clock;
 
-create temporary table meter as select unnest('{ticket.ticket,field.hazard,care.visit,care.alarm,field.equipment,care.mediation,field.patrol_task,clock.clock}'::regclass[]) as o;
+create temporary table meter as select unnest('{ticket.ticket,field.hazard,care.visit,care.alarm,field.equipment,care.mediation,field.patrol_task,clock.clock,duty.grid_task,ticket.dispatch}'::regclass[]) as o;
 -- Whole scans, and rows touched.
 create function pg_temp.meter() returns bigint[] language sql as
 $$select array[sum(pg_stat_get_xact_numscans(o)), sum(pg_stat_get_xact_tuples_returned(o) + (select coalesce(sum(pg_stat_get_xact_tuples_fetched(indexrelid)), 0)
@@ -99,7 +106,7 @@ begin
 end $$;
 select cmp_ok((pg_temp.used('system', 'select count(*) from care.visit where coalesce(note, reason) is null', 2))[2], '>=', 5000::bigint, 'the meter sees a whole scan');
 select ok(u[1] = 0 and u[2] <= 100, format('%s, run %s: %s whole scans, %s rows', p, n, u[1], u[2]))
-from unnest('{lead,general,community}'::text[]) p, unnest('{2,8}'::integer[]) n, lateral (select pg_temp.used(p, 'select total from duty.today(50)', n) as u) x;
+from unnest('{lead,general,community,department}'::text[]) p, unnest('{2,8}'::integer[]) n, lateral (select pg_temp.used(p, 'select total from duty.today(50)', n) as u) x;
 select matches(pg_temp.items('lead'), 'patrol 嬢嬢日 yellow false', 'the patrol of today');
 select * from finish(true);
 rollback;

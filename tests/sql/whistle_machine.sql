@@ -109,5 +109,32 @@ select is(pg_temp.try_at(:'target', s), case s when 'dispatched' then 'reported_
 from unnest('{submitted,accepted,in_progress,escalated_community,called,dispatched,reported_in,suspended,resolved,replied,closed,reopened,rejected,withdrawn,merged}'::text[]) s;
 reset role;
 
+-- a department's few events are found among the street's many
+select pg_temp.as_app('system') \g /dev/null
+insert into core.event (street_id, id, xact, subject, subject_id, action, actor_role, path, org_id)
+select 60001, core.new_id(60001), (1 + i % 100)::text::xid8, case i % 5000 when 0 then 'dispatch' else 'ticket' end, pg_temp.u(1), 'x', 'street', '60001/1/',
+	case i % 5000 when 0 then pg_temp.u(951) when 1 then pg_temp.u(952) end from generate_series(1, 20000) i;
+reset role;
+analyze core.event;
+create function pg_temp.fetched() returns bigint language sql as
+$$select pg_stat_get_xact_tuples_returned('core.event'::regclass) + sum(pg_stat_get_xact_tuples_fetched(indexrelid))::bigint
+	from pg_index where indrelid = 'core.event'::regclass$$;
+create function pg_temp.fed(person text) returns text language plpgsql as $$
+declare
+	before bigint;
+	n bigint;
+begin
+	perform pg_temp.as_app(person);
+	for i in 1..2 loop
+		reset role;
+		before := pg_temp.fetched();
+		perform pg_temp.as_app(person);
+		select count(*) into n from core.feed(null, 20);
+		reset role;
+	end loop;
+	return n || case when pg_temp.fetched() - before <= 50 then ' by index' else ' among ' || pg_temp.fetched() - before end;
+end $$;
+select is(pg_temp.fed(p), '4 by index', p || ' follows its own') from unnest('{department,water}'::text[]) p;
+
 select * from finish(true);
 rollback;
