@@ -126,7 +126,7 @@ def test_who_is_not_proven_learns_nothing(shared):
     given = secret(shared, client)
     replies = [ask(shared, client, given[:-1] + ("A" if given[-1] != "A" else "B")), ask(shared, str(uuid.uuid4()), given),
                ask(shared, auth=(client, "x")), ask(shared, client, "'; --"),
-               ask(shared, "01900000-0000-8000-8000-300000000001", given)]
+               ask(shared, "01900000-0000-8000-8000-300000000001", given), ask(shared, make(shared), given)]
     for reply in replies:
         refused(reply, 401, "invalid_client")
     assert len({r.content for r in replies}) == 1
