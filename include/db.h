@@ -1,6 +1,11 @@
 /* Pipelined libpq on the event loop: a few connections a process, each a FIFO;
  * one job = one pipeline segment = one transaction = one round trip.
  *
+ * A job that takes a lock all others wait for may commit without waiting for
+ * the disk (synchronous_commit off) and settle: its last call is a transaction
+ * of its own that writes and does wait, and so for all before it. The lock is
+ * free meanwhile, the job is answered when it is on disk, as any other.
+ *
  * Results are handed over only after a clean Sync. A connection that fails
  * answers all its jobs with DB_LOST and comes back by itself with jittered
  * back-off; nothing is ever sent a second time. */
@@ -25,7 +30,7 @@ enum db_outcome {
 };
 
 #define DB_MAX_PARAMS 48
-#define DB_MAX_CALLS 13
+#define DB_MAX_CALLS 14
 
 struct db_call {
 	size_t statement;      /* index of db_register(), or */
@@ -38,6 +43,7 @@ struct db_job {
 	/* set by the caller; must live until done() */
 	int call_count;
 	struct db_call calls[DB_MAX_CALLS];
+	bool settles; /* see above; the result is the last but one's */
 	int64_t timeout_us; /* from submit to result; 0 = pool's default */
 	void (*done)(struct db_job *job);
 	void *data;

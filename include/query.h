@@ -15,6 +15,11 @@
  * all of an operation is set up whole by every request; so what most of them
  * ask may have one of its own. The first that fits is taken.
  *
+ * "-- name: submitTicket numbered" takes a number (core.next_number), for which
+ * the whole street waits until it commits: so it commits early and settles
+ * (db.h). Nobody may rely on what he reads before it has settled; the feed,
+ * which hands out each event once, settles before it answers.
+ *
  * "-- helper: findAccount" instead of "-- name:" belongs to no operation: hooks
  * and the job process run it; its names are theirs or the context's. */
 #ifndef LINLI_QUERY_H
@@ -62,6 +67,7 @@ struct query {
 	char *file;
 	int line;
 	bool helper;
+	bool numbered;
 	size_t statement_count;
 	struct statement *statements;
 	/* Of "-- for:": who (enum role), and which parameters must be absent,

@@ -4,7 +4,8 @@
 #include "db.h"
 
 #define QUEUE_MAX 256           /* segments in flight on one connection */
-#define RING (QUEUE_MAX + 1)    /* the last may need one that prepares */
+#define RING (QUEUE_MAX + 2)    /* the last may need one that prepares and
+				   one that settles */
 #define WAIT_MAX QUEUE_MAX      /* jobs waiting: one connection takes all */
 #define WAIT_US 1000000         /* how long a job waits for a reconnect */
 #define TICK_US 50000
@@ -21,12 +22,18 @@ enum conn_state {
 	CONN_RETIRING,   /* finishes what it has, then closes */
 };
 
-/* One job as sent. The job itself may have been answered already (its
- * deadline passed): then job is NULL and the results are thrown away, as are
- * those of the segment that prepares what the next one runs. */
+enum segment_kind {
+	SEGMENT_WHOLE,    /* of a job */
+	SEGMENT_PREPARES, /* what the next one runs */
+	SEGMENT_FIRST,    /* of a job that settles: its result is kept */
+	SEGMENT_SETTLES,  /* and this follows: then the job is answered */
+};
+
+/* One transaction as sent. The job itself may have been answered already (its
+ * deadline passed): then job is NULL and the results are thrown away. */
 struct segment {
 	struct db_job *job;
-	bool prepares;
+	enum segment_kind kind;
 	int calls;
 	int64_t timeout_us;
 };
@@ -51,6 +58,10 @@ struct db_conn {
 	int seen;
 	PGresult *last, *error;
 	bool warned;               /* commit's outcome in doubt */
+	struct verdict {
+		enum db_outcome outcome;
+		PGresult *last, *error;
+	} kept;                    /* of a SEGMENT_FIRST */
 };
 
 struct job_list {

@@ -25,21 +25,23 @@ send_call(PGconn *pg, const struct db_call *call)
 				   0);
 }
 
-/* Ends a segment: what is sent up to its Sync is one transaction. Job is NULL
- * for one that prepares. */
+/* Ends a segment: what is sent up to its Sync is one transaction. The job is
+ * answered by the one that ends it. */
 static void
-end_segment(struct db_conn *c, struct db_job *job, int calls,
-	    const struct db_job *for_job)
+end_segment(struct db_conn *c, enum segment_kind kind, struct db_job *job,
+	    int calls)
 {
+	bool ends = kind == SEGMENT_WHOLE || kind == SEGMENT_SETTLES;
+
 	c->ring[(c->head + c->count) % RING] = (struct segment){
-		.job = job,
-		.prepares = !job,
+		.job = ends ? job : NULL,
+		.kind = kind,
 		.calls = calls,
-		.timeout_us = for_job->deadline_us - for_job->start_us,
+		.timeout_us = job->deadline_us - job->start_us,
 	};
 	if (c->count++ == 0) {
-		c->head_since_us = for_job->start_us;
-		c->head_deadline_us = for_job->deadline_us;
+		c->head_since_us = job->start_us;
+		c->head_deadline_us = job->deadline_us;
 	}
 	if (PQpipelineSync(c->pg))
 		db_conn_flush(c);
@@ -50,7 +52,7 @@ end_segment(struct db_conn *c, struct db_job *job, int calls,
 /* What this connection has not run yet is prepared in a segment ahead of the
  * job's: there another statement's error would skip it, too. */
 static bool
-send_prepares(struct db_conn *c, const struct db_job *job)
+send_prepares(struct db_conn *c, struct db_job *job)
 {
 	int n = 0;
 
@@ -66,20 +68,21 @@ send_prepares(struct db_conn *c, const struct db_job *job)
 		n++;
 	}
 	if (n > 0)
-		end_segment(c, NULL, n, job);
+		end_segment(c, SEGMENT_PREPARES, job, n);
 	return !c->broken;
 }
 
 bool
 db_pipe_send(struct db_conn *c, struct db_job *job)
 {
+	int first = job->call_count - job->settles;
 	bool sent;
 
 	fault_point("before_send");
 	/* Without its Sync a segment is rolled back when we hang up, so a
 	 * failure up to there is "not executed". */
 	sent = send_prepares(c, job);
-	for (int i = 0; sent && i < job->call_count; i++)
+	for (int i = 0; sent && i < first; i++)
 		sent = send_call(c->pg, &job->calls[i]);
 	if (!sent) {
 		db_conn_break(c);
@@ -87,7 +90,13 @@ db_pipe_send(struct db_conn *c, struct db_job *job)
 	}
 	fault_point("before_sync");
 	/* From here on the outcome is the server's. */
-	end_segment(c, job, job->call_count, job);
+	end_segment(c, job->settles ? SEGMENT_FIRST : SEGMENT_WHOLE, job,
+		    first);
+	if (job->settles) {
+		if (!send_call(c->pg, &job->calls[first]))
+			db_conn_break(c);
+		end_segment(c, SEGMENT_SETTLES, job, 1);
+	}
 	fault_point("after_send");
 	return true;
 }
@@ -141,7 +150,7 @@ static void
 keep_error(struct db_conn *c, PGresult *error)
 {
 	if (c->state == CONN_READY &&
-	    (c->ring[c->head].prepares || is_worn_out(error))) {
+	    (c->ring[c->head].kind == SEGMENT_PREPARES || is_worn_out(error))) {
 		log_event(LOG_WARN_, "database_retire", "%s",
 			  PQresultErrorMessage(error));
 		c->state = CONN_RETIRING;
@@ -156,20 +165,62 @@ keep_error(struct db_conn *c, PGresult *error)
 		c->error = error;
 }
 
+static void
+verdict_clear(struct verdict *v)
+{
+	PQclear(v->last);
+	PQclear(v->error);
+	*v = (struct verdict){ 0 };
+}
+
+/* What is committed may still be lost as long as it has not settled. */
+static void
+settle(struct db_conn *c, struct verdict *v)
+{
+	struct verdict second = *v;
+
+	*v = c->kept;
+	c->kept = (struct verdict){ 0 };
+	if (v->outcome == DB_OK && second.outcome != DB_OK) {
+		verdict_clear(v);
+		v->outcome = DB_LOST;
+	}
+	verdict_clear(&second);
+}
+
+static void
+hand_over(struct db_conn *c, const struct segment *s, struct verdict *v)
+{
+	if (s->kind == SEGMENT_FIRST) {
+		c->kept = *v;
+		return;
+	}
+	if (s->kind == SEGMENT_SETTLES)
+		settle(c, v);
+	if (s->kind != SEGMENT_PREPARES)
+		fault_point("before_reply");
+	if (s->job)
+		db_deliver(s->job, v->outcome, v->last, v->error);
+	else
+		verdict_clear(v);
+}
+
 /* The head segment's Sync has come. */
 static bool
 segment_done(struct db_conn *c)
 {
 	struct segment s = c->ring[c->head];
 	PGTransactionStatusType status = PQtransactionStatus(c->pg);
-	PGresult *last = c->last, *error = c->error;
-	enum db_outcome outcome = error ? DB_ERROR
-		: c->warned ? DB_LOST : DB_OK;
+	struct verdict v = {
+		.outcome = c->error ? DB_ERROR : c->warned ? DB_LOST : DB_OK,
+		.last = c->last,
+		.error = c->error,
+	};
 
 	/* ACTIVE: the next segment is already under way. */
 	if (status != PQTRANS_IDLE && status != PQTRANS_ACTIVE)
 		return false;
-	if (!error && c->seen != s.calls)
+	if (!v.error && c->seen != s.calls)
 		return false;
 	c->head = (c->head + 1) % RING;
 	c->count--;
@@ -182,18 +233,11 @@ segment_done(struct db_conn *c)
 		c->head_deadline_us = c->head_since_us +
 			c->ring[c->head].timeout_us;
 	}
-	if (outcome != DB_OK) {
-		PQclear(last);
-		last = NULL;
+	if (v.outcome != DB_OK) {
+		PQclear(v.last);
+		v.last = NULL;
 	}
-	if (!s.prepares)
-		fault_point("before_reply");
-	if (s.job) {
-		db_deliver(s.job, outcome, last, error);
-	} else {
-		PQclear(last);
-		PQclear(error);
-	}
+	hand_over(c, &s, &v);
 	return true;
 }
 
@@ -316,6 +360,7 @@ db_pipe_take_jobs(struct db_conn *c, struct job_list *out)
 	PQclear(c->last);
 	PQclear(c->error);
 	c->last = c->error = NULL;
+	verdict_clear(&c->kept);
 	c->head = c->count = 0;
 	c->seen = 0;
 	c->warned = c->locked = false;

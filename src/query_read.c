@@ -12,10 +12,10 @@
 #include "query_internal.h"
 #include "sqltext.h"
 
-/* Two are kept free for the Idempotency-Key and its hash, one call for
- * core.enter(). */
+/* Two are kept free for the Idempotency-Key and its hash; calls for the trace,
+ * core.enter() and settling. */
 #define MAX_BINDS (DB_MAX_PARAMS - 2)
-#define MAX_STATEMENTS (DB_MAX_CALLS - 2)
+#define MAX_STATEMENTS (DB_MAX_CALLS - 3)
 
 struct reader {
 	const char *file;
@@ -96,12 +96,23 @@ is_marker(const char *s)
 	       strncmp(s, "-- for:", 7) == 0;
 }
 
+static bool
+ends_in(const char *s, const char **end, const char *word)
+{
+	size_t n = strlen(word);
+
+	if (*end - s < (ptrdiff_t)n || memcmp(*end - n, word, n) != 0)
+		return false;
+	*end -= n;
+	return true;
+}
+
 /* "-- name: getTicket" or "-- helper: findAccount", alone on its line. */
 static bool
 read_marker(struct reader *r, const char *s, const char *end, bool *is_one)
 {
 	const char *at = s;
-	bool helper = strncmp(s, "-- helper:", 10) == 0;
+	bool helper = strncmp(s, "-- helper:", 10) == 0, numbered;
 	const char *name;
 
 	*is_one = is_marker(s);
@@ -116,12 +127,14 @@ read_marker(struct reader *r, const char *s, const char *end, bool *is_one)
 		s++;
 	while (end > s && isspace((unsigned char)end[-1]))
 		end--;
+	numbered = !helper && ends_in(s, &end, " numbered");
 	if (s == name || s != end || s - name > 52)
 		return fault_at(r, at, "not a query's name");
 	if (!has_statement(r->query))
 		return false;
 	r->cases = 0;
 	r->named = new_query(r, at, helper, name, (size_t)(s - name));
+	r->named->numbered = numbered;
 	return query_add(r->named);
 }
 

@@ -16,8 +16,8 @@
 
 #define MAX_RETRIES 3
 
-static size_t enter_statement, write_statement, idem_check_statement,
-	trace_statement;
+static size_t enter_statement, write_statement, early_statement,
+	settle_statement, idem_check_statement, trace_statement;
 
 void
 request_register(void)
@@ -29,6 +29,13 @@ request_register(void)
 		"core_hold", "/* core: enter */ select core.hold($2::uuid), "
 			     "core.enter($1::uuid, $2::uuid, $3::text, "
 			     "$4::int, $5::int)");
+	early_statement = db_register(
+		"core_early", "/* core: enter */ select set_config("
+			      "'synchronous_commit', 'off', true), "
+			      "core.hold($2::uuid), core.enter($1::uuid, "
+			      "$2::uuid, $3::text, $4::int, $5::int)");
+	settle_statement = db_register(
+		"core_settle", "/* core: settle */ select core.settle()");
 	idem_check_statement = db_register(
 		"core_idem_check",
 		"/* core: idem_check */ select core.idem_check($1, $2)");
@@ -62,14 +69,15 @@ call_trace(struct request *rq)
 }
 
 static void
-call_enter(struct request *rq)
+call_enter(struct request *rq, bool early)
 {
 	bool reads = strcmp(rq->op->method, "GET") == 0;
 	struct db_call *call;
 
 	if (!rq->has_actor)
 		return;
-	call = next_call(rq, reads ? enter_statement : write_statement);
+	call = next_call(rq, early ? early_statement
+			 : reads ? enter_statement : write_statement);
 	call->param_count = 5;
 	call->params[0] = rq->actor.session;
 	call->params[1] = rq->actor.account;
@@ -127,13 +135,22 @@ choose_query(const struct request *rq)
 }
 
 static void
-job_begin(struct request *rq, void (*done)(struct db_job *))
+job_begin(struct request *rq, void (*done)(struct db_job *), bool early)
 {
 	rq->job.call_count = 0;
+	rq->job.settles = false;
 	rq->job.done = done;
 	rq->job.data = rq;
 	call_trace(rq);
-	call_enter(rq);
+	call_enter(rq, early);
+}
+
+/* "numbered" of query.h. */
+static void
+call_settle(struct request *rq)
+{
+	next_call(rq, settle_statement);
+	rq->job.settles = true;
 }
 
 /* The query's answer ------------------------------------------------------- */
@@ -308,7 +325,7 @@ replay(struct request *rq, const struct problem *held)
 	rq->held = arena_alloc(rq->arena, sizeof(*held));
 	*rq->held = *held;
 	rq->replaying = true;
-	job_begin(rq, replay_done);
+	job_begin(rq, replay_done, false);
 	call = next_call(rq, idem_check_statement);
 	call->param_count = 2;
 	call->params[0] = rq->idem_key;
@@ -323,12 +340,17 @@ replay(struct request *rq, const struct problem *held)
 int
 request_run(struct request *rq)
 {
+	const struct query *q;
+
 	if (!rq->op->query)
 		return fail(rq, "internal_error");
 	if (request_breaker(rq))
 		return DONE;
-	job_begin(rq, query_done);
-	call_query(rq, choose_query(rq));
+	q = choose_query(rq);
+	job_begin(rq, query_done, q->numbered);
+	call_query(rq, q);
+	if (q->numbered)
+		call_settle(rq);
 	db_submit(rq->worker->db, &rq->job);
 	return PENDING;
 }
@@ -362,7 +384,7 @@ request_query(struct request *rq, const char *name,
 	if (!q)
 		return fail(rq, "internal_error");
 	rq->then = then;
-	job_begin(rq, helper_done);
+	job_begin(rq, helper_done, false);
 	call_query(rq, q);
 	db_submit(rq->worker->db, &rq->job);
 	return PENDING;

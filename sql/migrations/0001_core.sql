@@ -244,6 +244,18 @@ alter table core.idempotency force row level security;
 create policy own on core.idempotency using (street_id = core.street()
 	and (actor_id = core.actor() or core.role() = 'system'));
 
+create function core.settle() returns void
+language plpgsql
+as $$
+begin
+	if not pg_is_in_recovery() then
+		perform pg_logical_emit_message(true, 'settle', '');
+	end if;
+end
+$$;
+comment on function core.settle() is
+	'Makes of a transaction that only reads one whose commit waits for the disk, and for a standby, as that of a writer: what it has read is there to stay when it is answered. A standby is sent nothing else.';
+
 create function core.idem_check(key text, hash text) returns void
 language plpgsql
 as $$
@@ -258,8 +270,8 @@ begin
 	end if;
 	if found_hash is not null then
 		-- The reply may be of a commit that never reached the standby it
-		-- waited for. One that writes, too, waits for all before it.
-		perform pg_logical_emit_message(true, 'replay', '');
+		-- waited for.
+		perform core.settle();
 	end if;
 end
 $$;
@@ -463,5 +475,5 @@ grant execute on function core.actor(), core.role(), core.org(), core.street(), 
 	core.new_id(integer), core.street_of(uuid),
 	core.mask_text(text) to linli_app, linli_job, linli_matcher;
 grant execute on function core.hold(uuid), core.enter(uuid, uuid, text, integer, integer),
-	core.idem_check(text, text), core.idem_put(text, text, integer, json) to linli_app;
+	core.settle(), core.idem_check(text, text), core.idem_put(text, text, integer, json) to linli_app;
 grant execute on function core.enter_system(integer), core.idem_sweep() to linli_job;

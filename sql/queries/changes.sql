@@ -1,11 +1,18 @@
 -- The change feed. Hooks: src/domain/changes.c, which waits while this gives
 -- no row.
+--
+-- What was committed early (include/query.h) may not have settled when it is
+-- read here. After a crash it would be gone, and others have its number, which
+-- whoever read it would never ask for again. So reading is a commit that waits
+-- for the disk, and so for all it has read.
 
 -- name: listChanges
+select core.settle();
 select e.*, e._xact || ':' || e.id as _cursor
 from core.feed(:after::text, :limit::int) e;
 
 -- name: getChangesHead
+select core.settle();
 select rtrim(translate(encode(convert_to(core.horizon(), 'UTF8'), 'base64'),
 	E'+/\n', '-_'), '=') as next;
 

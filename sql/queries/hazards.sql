@@ -6,7 +6,7 @@ select h.*, 'created_at,id' as _cursor_by
 from field.hazards(ticket.words(:status::json), :grade::text, :kind::text, :under::uuid, :org_id::uuid, :source_id::uuid,
 	:overdue::boolean, :report_outstanding::boolean, :updated_after::timestamptz, :after::text, :limit::int + 1) h;
 
--- name: reportHazard
+-- name: reportHazard numbered
 select field.report(:new_id::uuid, jsonb_build_object('kind', :kind::text, 'title', :title::text,
 	'description', :description::text, 'grid_id', :grid_id::uuid, 'address', :address::text,
 	'position', :position::jsonb, 'photo_ids', :photo_ids::jsonb));

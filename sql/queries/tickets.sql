@@ -38,7 +38,7 @@ select s.id, s.number, s.title, s.status, s.support_count, s.created_at, s.dista
 from ticket.similar_at(:category::text, :lon::float8, :lat::float8, :crs::text,
 	:compound_id::uuid, :building::text) s;
 
--- name: submitTicket
+-- name: submitTicket numbered
 select ticket.submit(:new_id::uuid, jsonb_build_object('kind', :kind::text,
 	'category', :category::text, 'urgency', :urgency::text, 'title', :title::text,
 	'description', :description::text, 'grid_id', :grid_id::uuid, 'public', :public::boolean,

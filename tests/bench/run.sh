@@ -15,7 +15,8 @@
 #
 # The rivals do the same work:
 #   pgbench   the statements linlid sends for the operation (sql/queries), in
-#             BEGIN … COMMIT after core.enter(), prepared, same ids and people,
+#             BEGIN … COMMIT after core.enter(), prepared, same ids and people
+#             (a new ticket commits early and settles, as in linlid),
 #             with linlid's planner settings; the faster of 8 and 32 clients
 #             counts. For the list it makes the JSON in SQL.
 #   evhttp    a constant reply and nothing else

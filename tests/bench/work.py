@@ -12,7 +12,8 @@ from stack import TOP, harness
 
 GROUND = 103.79, 30.39, 104.21, 30.81  # west, south, east, north of what is asked for
 ENTER = "select core.enter(:session::uuid, :actor::uuid, :role::text, :street::int, :epoch::int)"
-WRITE = ENTER.replace("select ", "select core.hold(:actor::uuid), ")
+# Of what takes a number: it commits early and settles (include/query.h).
+EARLY = ENTER.replace("select ", "select set_config('synchronous_commit', 'off', true), core.hold(:actor::uuid), ")
 TOPICS = [
     ("problem", "noise", "夜间施工噪声", "晚上十点以后还在施工，老人和孩子都睡不着。", None),
     ("problem", "pets", "遛狗不牵绳", "院坝里有人遛狗不牵绳，孩子被吓到。", None),
@@ -129,7 +130,7 @@ class Work:
                 "role": "'resident'", "street": str(self.people[0].street),
                 "epoch": self.one_of([p.epoch for p in self.people], "a", "int")}
 
-    def script(self, name, operation, values, sets, wrap="{}", enter=ENTER):
+    def script(self, name, operation, values, sets, wrap="{}", enter=ENTER, after=()):
         """BEGIN, the context, the operation's statements, COMMIT."""
         values = {**self.context(), **values}
         several = statements(operation)
@@ -137,7 +138,7 @@ class Work:
         lines = [f"\\set a random(1, {len(self.people)})", *sets, "begin;"]
         lines += [fill(s, values) + ";" for s in [enter, *several]]
         path = self.folder / f"{name}.pgbench"
-        path.write_text("\n".join([*lines, "commit;", ""]))
+        path.write_text("\n".join([*lines, "commit;", *after, ""]))
         return path
 
     def scripts(self):
@@ -167,7 +168,7 @@ class Work:
                 **{k: field(k) for k in keys}, "urgency": "'normal'", "new_id": new_id,
                 "position": place},
                 ["\\set b random(1, 64)", "\\set s :s + 1", "\\set x random(0, 400000)",
-                 "\\set y random(0, 400000)"], enter=WRITE),
+                 "\\set y random(0, 400000)"], enter=EARLY, after=["select core.settle();"]),
         }
 
 
@@ -175,7 +176,7 @@ def statements(operation, case=1):
     """An operation's statements as they stand in sql/queries; those of the
     first case for residents, if they have their own: everybody here is one."""
     for path in sorted((TOP / "sql/queries").glob("*.sql")):
-        m = re.search(rf"^-- name: {operation}\n(.*?)(?=^-- (?:name|helper): |\Z)", path.read_text(), re.M | re.S)
+        m = re.search(rf"^-- name: {operation}(?: numbered)?\n(.*?)(?=^-- (?:name|helper): |\Z)", path.read_text(), re.M | re.S)
         if m:
             text = re.split(r"^-- for: .*\bresident\b.*\n", m.group(1), flags=re.M)[:case + 1][-1].split("\n-- for: ")[0]
             return [s.strip() for s in re.sub(r"^--.*\n", "", text, flags=re.M).split(";") if s.strip()]

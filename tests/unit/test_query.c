@@ -67,12 +67,15 @@ static struct param params[] = {
 
 /* In the order of their ids. */
 static struct operation operations[] = {
-	{ .id = "createTicket", .source = "t.yaml:1", .param_count = 2,
+	{ .id = "createTicket", .method = "POST", .source = "t.yaml:1",
+	  .param_count = 2,
 	  .params = params, .status = 201, .idempotent = true, .hook = &hook },
-	{ .id = "listTickets", .source = "t.yaml:2", .param_count = 3,
+	{ .id = "listTickets", .method = "GET", .source = "t.yaml:2",
+	  .param_count = 3,
 	  .params = params, .status = 200, .reply_list = true,
 	  .roles = ROLE_RESIDENT | ROLE_STREET },
-	{ .id = "login", .source = "t.yaml:3", .status = 200, .public_ = true },
+	{ .id = "login", .method = "POST", .source = "t.yaml:3", .status = 200,
+	  .public_ = true },
 };
 
 static struct contract *
@@ -200,6 +203,13 @@ test_bad_files(void **state)
 		  "t.sql:2: statement without" },
 		{ "-- name: a\nselect 1;\n\n;", "t.sql:4: empty statement" },
 		{ "-- name: a b\nselect 1;", "t.sql:1: not a query's name" },
+		{ "-- name: anumbered\nselect 1;", NULL },
+		{ "-- name: a numbered\nselect 1;", NULL },
+		{ "-- name: numbered numbered\nselect 1;", NULL },
+		{ "-- name: numbered numbered x\nselect 1;",
+		  "t.sql:1: not a query's name" },
+		{ "-- helper: a numbered\nselect 1;",
+		  "t.sql:1: not a query's name" },
 		{ "-- name:\nselect 1;", "t.sql:1: not a query's name" },
 		{ "-- name: a\nselect 1;\n-- name: a\nselect 1;",
 		  "t.sql:3: a: is also at t.sql:1" },
@@ -296,6 +306,12 @@ test_bad_ties(void **state)
 		  "t.sql:5: listTickets: -- for: a role that may not" },
 		{ CREATE "-- for: resident\nselect 1;\n" LIST LOGIN,
 		  "t.sql:3: createTicket: -- for: a role that may not" },
+		{ "-- name: createTicket numbered\nselect 1;\n" LIST LOGIN,
+		  NULL },
+		{ CREATE LOGIN "-- name: listTickets numbered\nselect 1;",
+		  "t.sql:5: listTickets: numbered: listTickets (t.yaml:2) is " },
+		{ CREATE LIST "-- name: login numbered\nselect 1;",
+		  "t.sql:5: login: numbered: login (t.yaml:3) is public" },
 	};
 
 	(void)state;
