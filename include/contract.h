@@ -62,6 +62,7 @@ struct operation {
 	const char *reply_media;     /* application/json or geo+json */
 	bool reply_list;             /* {"items": …, "next": …} */
 	const struct schema *reply_item; /* of items, when reply_list */
+	const struct schema *reply_sealed; /* of a row, if it has x-personal */
 	bool idempotent;             /* takes Idempotency-Key */
 	bool conditional;            /* takes If-Match (required) */
 	bool personal;               /* anything behind a token: no-store */

@@ -56,6 +56,8 @@ const char *schema_property_name(const struct schema *s, size_t i);
 const struct schema *schema_items(const struct schema *s);
 /* value of an x- keyword of this node, or NULL (e.g. "x-personal") */
 json_t *schema_extension(const struct schema *s, const char *keyword);
+/* has a property this keyword */
+bool schema_any_extension(const struct schema *s, const char *keyword);
 json_t *schema_default(const struct schema *s); /* or NULL */
 /* The check of a format ("phone", "resident-id" …), or NULL. */
 bool (*schema_format_find(const char *name))(const char *text, size_t n);

@@ -73,6 +73,17 @@ note_list(struct operation *op)
 	op->reply_item = schema_items(items);
 }
 
+static void
+note_row(struct operation *op)
+{
+	const struct schema *row;
+
+	note_list(op);
+	row = op->reply_list ? op->reply_item : op->reply;
+	if (schema_any_extension(row, "x-personal"))
+		op->reply_sealed = row;
+}
+
 /* The key of the one 2xx reply, NULL with a fault when there is not one. */
 static const char *
 find_success(struct loader *l, json_t *responses)
@@ -127,5 +138,5 @@ contract_reply(struct loader *l)
 	l->op->reply =
 		contract_schema(l, json_object_get(media, "schema"), "reply");
 	if (l->op->reply)
-		note_list(l->op);
+		note_row(l->op);
 }

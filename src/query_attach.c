@@ -113,17 +113,6 @@ is_identity(const struct bind *b)
 		b->index == CTX_STREET || b->index == CTX_ROLE);
 }
 
-/* The whole body would carry a personal field past its seal. */
-static bool
-has_personal(const struct schema *body)
-{
-	for (size_t i = 0; i < schema_property_count(body); i++)
-		if (schema_extension(schema_property(body,
-				schema_property_name(body, i)), "x-personal"))
-			return true;
-	return false;
-}
-
 static bool
 resolve(const struct query *q, struct bind *b, const struct operation *op)
 {
@@ -153,7 +142,9 @@ resolve(const struct query *q, struct bind *b, const struct operation *op)
 				   "name or context of %s (%s)", b->name,
 				   op->id, op->source);
 	*b = context;
-	if (b->index == CTX_BODY && (!op->body || has_personal(op->body)))
+	/* The whole body would carry a personal field past its seal. */
+	if (b->index == CTX_BODY &&
+	    (!op->body || schema_any_extension(op->body, "x-personal")))
 		return query_fault(q, ":body: %s (%s) has none, or a personal "
 				   "field in it", op->id, op->source);
 	if (op->public_ && is_identity(b))

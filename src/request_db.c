@@ -188,7 +188,7 @@ answer_list(struct request *rq, const PGresult *res)
 
 	encode_list(rq->out, res,
 		    limit ? (int)json_integer_value(limit) : PQntuples(res),
-		    rq->op->reply_item, &next);
+		    rq->op->reply_sealed, &next);
 	if (next)
 		add_link(rq, next);
 	free(next);
@@ -216,7 +216,7 @@ answer_object(struct request *rq, const PGresult *res)
 		reply_header(rq, "Location", location);
 	if (rq->op->status == 204)
 		return reply_empty(rq, 204);
-	encode_row(rq->out, res, 0, rq->op->reply);
+	encode_row(rq->out, res, 0, rq->op->reply_sealed);
 	return reply_send(rq, rq->op->status, rq->op->reply_media,
 			  rq->out);
 }

@@ -72,6 +72,16 @@ schema_extension(const struct schema *s, const char *keyword)
 	return value;
 }
 
+bool
+schema_any_extension(const struct schema *s, const char *keyword)
+{
+	for (size_t i = 0; i < schema_property_count(s); i++)
+		if (schema_extension(schema_property(s,
+				schema_property_name(s, i)), keyword))
+			return true;
+	return false;
+}
+
 json_t *
 schema_default(const struct schema *s)
 {

@@ -189,7 +189,7 @@ changes_reply(struct request *rq, PGresult *res)
 	struct parked *p = rq->hook_data;
 
 	if (PQntuples(res) > 0) {
-		encode_feed(rq->out, res, rq->op->reply_item);
+		encode_feed(rq->out, res, rq->op->reply_sealed);
 		return reply_buffer(rq, 200);
 	}
 	if (p->deadline_us <= monotonic_us() || rq->worker->draining)
