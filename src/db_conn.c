@@ -41,10 +41,14 @@ db_conn_close(struct db_conn *c)
 	c->broken = false;
 }
 
+/* libpq may have closed the socket already: the next client to be accepted
+ * would get its number, and not be heard as long as our events hold it. */
 void
 db_conn_break(struct db_conn *c)
 {
 	c->broken = true;
+	event_drop(&c->read);
+	event_drop(&c->write);
 	event_active(c->pool->wake, EV_TIMEOUT, 0);
 }
 
@@ -136,7 +140,7 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 void
 db_conn_flush(struct db_conn *c)
 {
-	int left = PQflush(c->pg);
+	int left = c->broken ? 0 : PQflush(c->pg);
 
 	if (left > 0)
 		event_add(c->write, NULL);

@@ -1,6 +1,9 @@
 /* The server lost, late, or changed by a migration. */
 #include "db_pool.h"
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 /* Losing the server -------------------------------------------------------- */
 
 static void
@@ -41,6 +44,43 @@ test_idle_backend_killed(void **state)
 	turn_until(&downs, 1);
 	turn_until(&ups, 2);
 	assert_int_equal(run("select 1").as, DB_OK);
+}
+
+static void
+heard(evutil_socket_t fd, short what, void *times)
+{
+	(void)fd;
+	(void)what;
+	++*(int *)times;
+}
+
+/* Sending to a server that went, libpq closes the socket; whoever is next to
+ * open one gets its number, and must be heard. */
+static void
+test_number_given_out_again(void **state)
+{
+	struct outcome o[3] = { 0 };
+	struct event *ev[2];
+	int ends[2], times = 0;
+
+	(void)state;
+	run("select 1");
+	kill_backends();
+	for (int i = 0; i < 3; i++)
+		submit_sql(&o[i], "select 1");
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	for (int i = 0; i < 2; i++) {
+		ev[i] = event_new(base, ends[i], EV_READ, heard, &times);
+		event_add(ev[i], NULL);
+		assert_int_equal(write(ends[!i], "x", 1), 1);
+	}
+	turn_until(&times, 2);
+	finish();
+	assert_int_equal(o[0].as, DB_LOST);
+	for (int i = 0; i < 2; i++) {
+		event_free(ev[i]);
+		close(ends[i]);
+	}
 }
 
 static void
@@ -231,6 +271,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		POOL_TEST(test_backend_killed),
 		POOL_TEST(test_idle_backend_killed),
+		POOL_TEST(test_number_given_out_again),
 		POOL_TEST(test_deadline),
 		POOL_TEST(test_deadline_behind_another),
 		POOL_TEST(test_nobody_there),
