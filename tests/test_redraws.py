@@ -5,6 +5,7 @@ import samples
 import test_equipment
 import test_hazards
 import test_patrols
+import test_reviews
 import test_teams
 import test_visits
 from story import A, B, D, GENERAL, MASTER, MASTER2, box, feature, redraw, shape, walk
@@ -127,6 +128,21 @@ def test_under_another_parent(world):
     assert {c["grid_id"] for c in walk(world.lead, "/v1/door-campaigns")} == {now}
     turned(world)
     test_visits.report(world.lead, t["visits"][t["south"][1]])
+
+
+def test_reviews_of_grids_that_close(world):
+    """What is open each grid that comes after has to answer, once."""
+    asked = test_reviews.campaign(world.community)
+    mine, = test_reviews.reviews(world.lead, asked)
+    test_reviews.write(world.lead, mine, test_reviews.ASKED)
+    new = {"parent_id": GENERAL, "kind": "micro", "predecessors": [A]}
+    done = redraw(world.community, feature(None, box(WEST, SOUTH, LINE, MIDDLE), name="南", **new),
+                  feature(None, box(WEST, MIDDLE, LINE, NORTH), name="北", **new), close=[A])
+    south, north = (g["grid_id"] for g in done["grids"][:2])
+    told = lambda: {r["grid_id"]: len(r["problems"]) for r in test_reviews.reviews(world.street, asked) if r["grid_id"] in (south, north, A, B)}
+    assert told() == {south: 1, north: 0, B: 0}
+    redraw(world.community, feature(B, None, predecessors=[south, north]), close=[south, north])
+    assert told() == {B: 1}, "what hurt in any of them"
 
 
 def test_a_line_that_moves(world):

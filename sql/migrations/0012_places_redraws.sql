@@ -612,6 +612,7 @@ begin
 	perform care.follow_plans(p_id);
 	perform care.follow_campaigns(p_id);
 	perform duty.follow_tasks(p_id);
+	perform duty.follow_reviews(p_id);
 	update grid.redraw x set state = 'done', done_at = core.now(), updated_at = core.now()
 	where x.street_id = street and x.id = p_id;
 	perform core.put_event('redraw', p_id, 'done', 'scheduled', 'done', r.path, null, false);

@@ -357,6 +357,43 @@ select s.street_id as _street_id, s.ticket_id as id, t.number, t.title, t.grid_i
 from duty.suggestion s join ticket.ticket t on t.street_id = s.street_id and t.id = s.ticket_id;
 comment on view duty.suggestion_view is 'class: street. TakenSuggestion.';
 
+create function duty.follow_reviews(p_redraw uuid) returns void
+language plpgsql
+as $$
+declare
+	r record;
+	heir uuid;
+begin
+	for r in select v as old, g.id, g.path, h.n from grid.heirs(p_redraw) c
+		join duty.review v on v.street_id = core.street() and v.grid_id = c.grid_id and v.state in ('planned', 'returned')
+		join duty.review_campaign k on k.street_id = v.street_id and k.id = v.campaign_id and k.state = 'open',
+		unnest(c.heirs) with ordinality h (id, n)
+		join grid.grid g on g.street_id = core.street() and g.id = h.id
+		order by v.id, h.n desc
+	loop
+		select o.id into heir from duty.review o where o.street_id = (r.old).street_id
+			and o.campaign_id = (r.old).campaign_id and o.grid_id = r.id;
+		if r.n > 1 then
+			insert into duty.review (street_id, id, campaign_id, grid_id, path)
+			select (r.old).street_id, core.new_id((r.old).street_id), (r.old).campaign_id, r.id, r.path
+			on conflict on constraint review_once do nothing;
+		elsif heir is null then
+			update duty.review x set grid_id = r.id, path = r.path, version = x.version + 1, updated_at = core.now()
+			where x.street_id = (r.old).street_id and x.id = (r.old).id;
+			perform core.put_event('grid_review', (r.old).id, 'transfer', null, null, r.path, null, false);
+		else
+			-- One a grid: what hurts in both is told in one.
+			update duty.review x set problems = x.problems || (r.old).problems, version = x.version + 1, updated_at = core.now()
+			where x.street_id = (r.old).street_id and x.id = heir;
+			update duty.suggestion x set review_id = heir where x.street_id = (r.old).street_id and x.review_id = (r.old).id;
+			delete from duty.review x where x.street_id = (r.old).street_id and x.id = (r.old).id;
+		end if;
+	end loop;
+end
+$$;
+comment on function duty.follow_reviews(uuid) is
+	'What a grid that a redraw closes has not answered yet, each that comes after it answers. In role system.';
+
 grant select on duty.review_campaign, duty.review, duty.suggestion, duty.review_view, duty.review_campaign_view, duty.suggestion_view to linli_app;
 grant execute on function care.share(bigint, bigint), duty.is_complete(jsonb, jsonb), care.offers(text, text),
 	duty.start_campaign(uuid, jsonb), duty.edit_campaign(uuid, text, jsonb), duty.end_campaign(uuid), duty.write_review(uuid, text, jsonb),
