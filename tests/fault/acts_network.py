@@ -93,12 +93,14 @@ def half_open(p):
 
 
 def connections(s):
-    """Sockets of the daemon's workers, without those to the database."""
+    """Sockets that the daemon's workers hold on its port; those to the database come when they come."""
+    rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ours = {f"socket:[{row[9]}]" for row in rows if int(row[1].split(":")[1], 16) == s.daemon.port}
     count = 0
     for pid in s.daemon.children():
         for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(OSError):
-                count += os.readlink(fd).startswith("socket:")
+                count += os.readlink(fd) in ours
     return count
 
 
