@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "arena.h"
+#include "table.h"
 
 static char dir[] = "/tmp/linli-table-XXXXXX";
 static struct arena *a;
@@ -111,6 +112,44 @@ test_csv(void **state)
 }
 
 static void
+test_xlsx(void **state)
+{
+	static const char *const told[] = { "a & <b> \"c\" 'd'", "12",
+					    "=1+1 ＝2", "-3.5", "x\ry\nz" };
+	unsigned char *bytes = arena_alloc(a, 1 << 16);
+	struct table_row row;
+	struct table *t;
+	const char *why;
+	FILE *f;
+	size_t n;
+
+	(void)state;
+	assert_true(write_it("xlsx",
+			     "[\"a & <b> \\\"c\\\" 'd'\", 12, null]\n[]\n"
+			     "[\"\", \"=1+1 ＝2\", -3.5, \"x\\ry\\nz\"]\n",
+			     &why));
+	f = fopen(arena_printf(a, "%s/t", dir), "r");
+	n = fread(bytes, 1, 1 << 16, f);
+	fclose(f);
+	t = table_open(bytes, n, &why);
+	assert_non_null(t);
+	assert_int_equal(table_next(t, &row, &why), 1);
+	assert_string_equal(row.cells[0], "题");
+	assert_int_equal(table_next(t, &row, &why), 1);
+	assert_int_equal(row.line, 2);
+	assert_int_equal(row.count, 2);
+	for (int i = 0; i < 2; i++)
+		assert_string_equal(row.cells[i], told[i]);
+	assert_int_equal(table_next(t, &row, &why), 1);
+	assert_int_equal(row.line, 4);
+	assert_string_equal(row.cells[0], "");
+	for (int i = 1; i < 4; i++)
+		assert_string_equal(row.cells[i], told[i + 1]);
+	assert_int_equal(table_next(t, &row, &why), 0);
+	table_close(t);
+}
+
+static void
 test_made_or_not_there(void **state)
 {
 	struct stat st;
@@ -161,6 +200,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_csv, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_xlsx, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_made_or_not_there, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_a_text_too_long_for_a_cell,
