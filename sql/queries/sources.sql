@@ -1,6 +1,6 @@
 -- Outside numbers of tickets. No hooks.
 
--- name: submitSourceTicket
+-- name: submitSourceTicket numbered
 select ticket.submit_source(:new_id::uuid, jsonb_build_object('system', :system::text, 'source_id', :source_id::text,
 	'kind', :kind::text, 'category', :category::text, 'urgency', :urgency::text, 'hotline_class', :hotline_class::text, 'title', :title::text,
 	'description', :description::text, 'grid_id', :grid_id::uuid, 'contact_name', :contact_name::text,
