@@ -349,9 +349,10 @@ def killed_on_its_way(world, house, count, most, kill):
         return reply.json() if reply.status_code == 200 else None
 
     def step(*fields, states):
-        last, kills = None, 0
+        last, kills, begun = None, 0, time.monotonic()
         while True:
             it = harness.wait_for(look, "the import to be seen")
+            assert time.monotonic() - begun < 10 * harness.WAIT, it
             now = [it[f] for f in fields]
             if it["state"] in states:
                 assert kills >= 2

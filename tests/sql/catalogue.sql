@@ -232,7 +232,7 @@ select session_id as visitor, account_id as account from identity.open_session('
 select session_id as resident from identity.open_session('resident', 'resident', null, 3600) \gset
 reset role;
 select throws_ok(format('select core.enter(%L, %L, %L, %s, 1)', session, :'account', role, street), 'LN401', 'session_revoked', what)
-from (values (:'visitor'::uuid, 'resident', 1, 'a visitor''s session is no resident''s'),
+from (values (:'visitor'::uuid, 'resident', 0, 'a visitor''s session is no resident''s'),
 	(:'visitor', 'visitor', 1, 'nor of a street'), (:'resident', 'visitor', 0, 'nor the other way round'),
 	(gen_random_uuid(), 'visitor', 0, 'and without a session nobody is one')) t (session, role, street, what);
 select core.enter(:'visitor', :'account', 'visitor', 0, 1) \g /dev/null
