@@ -48,7 +48,7 @@ help:
 	@echo 'make deps     install what is missing   make format  clang-format the tree'
 	@echo 'make install  into PREFIX (/usr/local), below DESTDIR'
 	@echo 'make coverage how much of src/ the tests run, and what they do not'
-	@echo 'make sweep    fail every allocation of a start and of each kind of request'
+	@echo 'make sweep    refuse memory once at each place of a start and of each kind of request'
 	@echo 'make valgrind unit tests and a session of each operation under memcheck'
 	@echo 'make analyze  gcc -fanalyzer, clang-tidy and cppcheck over src/'
 	@echo 'make bench    measure                   make clean   remove build/'
