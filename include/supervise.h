@@ -68,7 +68,7 @@ struct job_hook {
 	/* Again at once while the first row says that there was something, for
 	 * a second; then others have their turn. */
 	bool eager;
-	/* Much work: rests half as long as it took, for others' sake. */
+	/* Much work: rests a quarter of what it took, for others' sake. */
 	bool gentle;
 	/* The query's one :name, for this round; NULL skips the round. */
 	const char *(*bind)(void);

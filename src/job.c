@@ -130,7 +130,7 @@ again(struct runner *r, const struct job *j, long n)
 static void
 take_breath(struct runner *r, int64_t worked_us)
 {
-	int64_t us = worked_us / 2;
+	int64_t us = worked_us / 4;
 	struct timeval tv = { us / SECOND_US, us % SECOND_US };
 
 	r->breathing = true;

@@ -46,7 +46,7 @@ select id, street_id, rows, given from transfer.next_import(:attempts::int);
 select taken, reading from transfer.stage(:rows::json);
 
 -- helper: jobWorkImports
-select transfer.work(500) as rows;
+select transfer.work(2000) as rows;
 
 -- helper: jobSweepImports
 select transfer.sweep(5000) as swept;
