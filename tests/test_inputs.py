@@ -315,7 +315,7 @@ def limit_of(op):
 
 
 # As many as there are of their kind, and nobody can make more of them.
-WHOLE = ("listCategories", "listSimilarTickets", "listMyRoles", "listStreets", "getRates", "sync")
+WHOLE = ("listCategories", "listSimilarTickets", "listMyRoles", "listStreets", "getRates", "getLedgerCompleteness", "sync")
 
 
 def test_every_list_has_a_bound():

@@ -52,3 +52,7 @@ select care.pair(pg_temp.demo_id(1, 'ribbon'), jsonb_build_object('helper_id', p
 select field.report(pg_temp.demo_id(1, 'hazard'), jsonb_build_object('kind', 'fire', 'title', '楼道堆放纸箱，堵住消防通道',
 	'description', '3栋1单元二层至三层，约两米', 'grid_id', h.id, 'address', '3栋1单元'))
 from demo_here h;
+
+-- The walks of the coming days, as the job process would make them in its first second.
+select set_config('linli.clock_offset', '0', true);
+select field.plan_patrols(100);
