@@ -200,6 +200,14 @@ def top_level():
     return sorted(n for n in names if n not in allowed and not n.startswith("."))
 
 
+def paths_served():
+    """What README tells to call is in the contract."""
+    plain = lambda path: re.sub(r"\{[^}]*\}|\$\w+", "{}", path.rstrip("/"))
+    served = {plain(path) for path in contract()["paths"]}
+    return [f"README.md: {path}" for path in sorted(set(re.findall(r"/v1/[\w{}$/-]+", (TOP / "README.md").read_text())))
+            if plain(path) not in served]
+
+
 def stems_mapped():
     """README's code map names each file of the core, and none that is gone."""
     rows = re.findall(r"^\| `([^`]+)` \|", (TOP / "README.md").read_text().split("| stems in `src/`")[1].split("\n\n")[0], re.M)
@@ -265,7 +273,7 @@ def memory_is_checked():
 
 def main():
     for check in (domain_sees_only_linli_h, problem_codes, settings_documented, contract_style,
-                  properties_described, inputs_bounded, sizes, long_lines, top_level, stems_mapped,
+                  properties_described, inputs_bounded, sizes, long_lines, top_level, stems_mapped, paths_served,
                   only_bound_sql, security_has_tests, memory_is_checked, fuzz_targets_are_whole):
         report(check.__name__, check())
     return 1 if failures else 0
