@@ -8,7 +8,6 @@ import struct
 import uuid
 import zlib
 
-import faults
 import harness
 import phones
 import totp

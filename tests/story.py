@@ -155,3 +155,18 @@ def upload(client, data=None, media="image/jpeg"):
     reply = client.post("/v1/photos", data=data or jpeg(), headers={"Content-Type": media})
     assert reply.status_code == 201, reply.text
     return reply.json()["id"]
+
+
+def refused(reply, status, code, pointer=None):
+    assert (reply.status_code, reply.json()["code"]) == (status, code), reply.text
+    if pointer:
+        assert [e["pointer"] for e in reply.json()["errors"]] == [pointer]
+
+
+def answer(reply, expect):
+    """The body of a reply as expected; of one that refuses the code, and at what if it says so."""
+    assert reply.status_code == expect, reply.text
+    if expect < 300:
+        return reply.json()
+    fault = reply.json().get("errors")
+    return (reply.json()["code"], fault[0]["pointer"]) if fault else reply.json()["code"]

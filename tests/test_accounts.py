@@ -13,7 +13,8 @@ import samples
 import story
 import totp
 from phones import client
-from test_logins import by_wechat, forgive, refused
+from story import refused
+from test_logins import by_wechat, forgive
 
 
 def sign_in(world, tokens, **more):

@@ -2,18 +2,10 @@
 
 import samples
 import story
-from story import A, B, GENERAL, MASTER, feed, together, walk
+from story import A, B, GENERAL, MASTER, answer, feed, together, walk
 from test_places import LINE, MIDDLE, NORTH, SOUTH, WEST
 
 WORK = {"title": "入户排查燃气软管", "description": "逐户查看软管是否过期并登记。", "grid_kind": "micro", "due_on": "2099-12-31"}
-
-
-def answer(reply, expect):
-    assert reply.status_code == expect, reply.text
-    if expect < 300:
-        return reply.json()
-    fault = reply.json().get("errors")
-    return (reply.json()["code"], fault[0]["pointer"]) if fault else reply.json()["code"]
 
 
 def propose(client, *grids, expect=201, **fields):

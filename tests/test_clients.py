@@ -11,9 +11,9 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-import harness
 import phones
 import samples
+import story
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -45,10 +45,6 @@ def refused(reply, status, error):
     assert ("WWW-Authenticate" in reply.headers) == (status == 401)
 
 
-def problem(reply, status, code):
-    assert (reply.status_code, reply.json()["code"]) == (status, code), reply.text
-
-
 def test_a_program_gets_a_token_and_uses_it(world):
     client = make(world, scopes=["grids:read", "tickets:read"])
     given = secret(world, client)
@@ -61,7 +57,7 @@ def test_a_program_gets_a_token_and_uses_it(world):
     me = program.get("/v1/me").json()
     assert (me["account_id"], me["role"], me["scopes"], me["login"]) == (client, "client", [], None)
     assert program.get("/v1/grids").json()["items"] and program.get("/v1/categories").status_code == 200
-    problem(program.get("/v1/tickets"), 403, "role_not_allowed")
+    story.refused(program.get("/v1/tickets"), 403, "role_not_allowed")
     assert ask(world, auth=(client, given)).status_code == 200, "HTTP Basic"
     assert ask(world, client, auth=(client, given)).status_code == 200, "and its name in both places"
     assert given not in world.server.log.read_text()
@@ -75,7 +71,7 @@ def test_scopes_are_asked_for_and_held_to(world):
     narrow = token(world, client, given, scope="grids:read")
     assert narrow.get("/v1/grids").status_code == 200
     reply = narrow.get("/v1/categories")
-    problem(reply, 403, "insufficient_scope")
+    story.refused(reply, 403, "insufficient_scope")
     assert reply.headers["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="tickets:read"'
     for scope in ("people:aggregate", "grids:read people:aggregate", "nosuch", "grids:read  tickets:read", '"', "{}"):
         refused(ask(world, client, given, scope=scope), 400, "invalid_scope")
@@ -95,9 +91,9 @@ def test_a_program_counts_no_few_people(world):
     assert figures() == {"grid_id": samples.GRID, "persons": 5, "households": 5, "minors": 0, "verified": 0, "tags": []}
     samples.act(world, "community", "tagPerson", {"id": samples.person_in(world)}, {"code": "veteran"})
     assert figures()["tags"] == [{"code": "veteran", "count": 5}]
-    problem(me.get("/v1/persons/summary", params={"under": "01900000-0000-8002-8000-100000000012"}), 422, "grid_not_found")
+    story.refused(me.get("/v1/persons/summary", params={"under": "01900000-0000-8002-8000-100000000012"}), 422, "grid_not_found")
     for path in ("/v1/dwellings", f"/v1/persons/{homes[0]}", f"/v1/households/{homes[0]}"):
-        problem(me.get(path), 403, "role_not_allowed")
+        story.refused(me.get(path), 403, "role_not_allowed")
 
 
 @pytest.mark.parametrize("form, status, error", [
@@ -141,13 +137,13 @@ def test_secrets_change_over_without_a_gap(world):
     """security 17"""
     client = make(world)
     old, new = secret(world, client), secret(world, client)
-    problem(world.street.post(f"/v1/clients/{client}/secrets"), 409, "two_secrets_live")
+    story.refused(world.street.post(f"/v1/clients/{client}/secrets"), 409, "two_secrets_live")
     with_old, with_new = token(world, client, old), token(world, client, new)
     first, _ = world.street.get(f"/v1/clients/{client}").json()["secrets"]
     assert world.street.post(f"/v1/client-secrets/{first['id']}/revoke").status_code == 204
     refused(ask(world, client, old), 401, "invalid_client")
-    problem(with_old.get("/v1/me"), 401, "session_revoked")
-    problem(with_new.get("/v1/me"), 401, "session_revoked")
+    story.refused(with_old.get("/v1/me"), 401, "session_revoked")
+    story.refused(with_new.get("/v1/me"), 401, "session_revoked")
     assert token(world, client, new).get("/v1/me").status_code == 200
     secret(world, client)
 
@@ -161,11 +157,11 @@ def test_what_is_taken_from_a_program_bites_at_once(world):
     changed = world.street.put(f"/v1/clients/{client}", {"name": "新名", "scopes": ["tickets:read"]},
                                headers={"If-Match": got.headers["ETag"]})
     assert changed.json()["scopes"] == ["tickets:read"]
-    problem(program.get("/v1/grids"), 401, "session_revoked")
+    story.refused(program.get("/v1/grids"), 401, "session_revoked")
     program = token(world, client, given)
-    problem(program.get("/v1/grids"), 403, "insufficient_scope")
+    story.refused(program.get("/v1/grids"), 403, "insufficient_scope")
     assert world.street.post(f"/v1/clients/{client}/disable").json()["disabled"] is True
-    problem(program.get("/v1/me"), 401, "session_revoked")
+    story.refused(program.get("/v1/me"), 401, "session_revoked")
     refused(ask(world, client, given), 401, "invalid_client")
     assert world.street.post(f"/v1/clients/{client}/enable").json()["disabled"] is False
     assert token(world, client, given).delete("/v1/sessions/current").status_code == 204
@@ -188,9 +184,9 @@ def test_from_where_a_program_may_call(site, spec, tmp_path):
         for inside in ("192.0.2.77", "2001:db8:5::1"):
             bearer = {"Authorization": "Bearer " + at(inside, data=form).json()["access_token"]}
             assert at(inside, "/v1/me", "GET", headers=bearer).status_code == 200
-            problem(at("198.51.100.1", "/v1/me", "GET", headers=bearer), 403, "address_not_allowed")
+            story.refused(at("198.51.100.1", "/v1/me", "GET", headers=bearer), 403, "address_not_allowed")
         for bad in (["0.0.0.0/0"], ["10.0.0.1/8"], ["1.2.3.4.5"], ["::/0"]):
-            problem(world.street.post("/v1/clients", {"name": "x", "scopes": ["grids:read"], "nets": bad}), 422, "net_invalid")
+            story.refused(world.street.post("/v1/clients", {"name": "x", "scopes": ["grids:read"], "nets": bad}), 422, "net_invalid")
     finally:
         world.close()
 
@@ -274,5 +270,5 @@ def test_no_assertion_of_its_own_making_is_taken(shared, keyed):
 def test_weak_and_wrong_keys_are_refused(shared, jwks):
     """security 17"""
     reply = shared.street.post("/v1/clients", {"name": "x", "scopes": ["grids:read"], "jwks": jwks})
-    problem(reply, 422, "jwks_invalid")
+    story.refused(reply, 422, "jwks_invalid")
     assert reply.json()["errors"][0]["pointer"] == "/jwks"

@@ -10,7 +10,7 @@ import harness
 import samples
 import story
 from story import A, B, together, upload, walk
-from test_hazards import BUREAU, SHOP, act, due, see, told
+from test_hazards import BUREAU, SHOP, act, due, told
 
 TODAY = datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=8))).date()
 

@@ -13,6 +13,7 @@ import fakes.issuer
 import harness
 import phones
 from conftest import World
+from story import refused
 from test_outbound import certify
 
 PAUSE = 0.5  # instead of OIDC_PAUSE_S
@@ -37,10 +38,6 @@ def sign_in(world, token=None, **more):
     reply = ask(world, token, **more)
     assert reply.status_code == 201, reply.text
     return phones.client(world, reply.json())
-
-
-def refused(reply, status, code):
-    assert (reply.status_code, reply.json()["code"]) == (status, code), reply.text
 
 
 def test_claims_become_roles_and_a_session_of_our_own(outside):

@@ -6,10 +6,7 @@ import uuid
 
 import harness
 import phones
-
-
-def refused(reply, status, code):
-    assert (reply.status_code, reply.json()["code"]) == (status, code), reply.text
+from story import refused
 
 
 def by_sms(world, fields, **more):

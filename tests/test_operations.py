@@ -3,7 +3,6 @@ packaging. Restoring and upgrading: test_upkeep.py."""
 
 import json
 import os
-import pathlib
 import re
 import signal
 import socket

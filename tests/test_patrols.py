@@ -8,7 +8,6 @@ import uuid
 import pytest
 
 import harness
-import samples
 from story import A, B, MASTER, SPECIAL, at, read, sign_in, together, walk
 from test_hazards import see
 

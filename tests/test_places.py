@@ -6,8 +6,8 @@ import json
 import harness
 import pytest
 import samples
-from story import (A, B, C, COMPOUND, D, GENERAL, MASTER, MASTER2, ROOT, SPECIAL, actions, box, commit, do, feature,
-                   preview, read, redraw, shape, sign_in, submit, timeline, together, walk)
+from story import (A, B, C, COMPOUND, D, GENERAL, MASTER, ROOT, SPECIAL, actions, box, commit, feature,
+                   preview, read, redraw, shape, sign_in, submit, together, walk)
 
 GENERAL2, GENERAL3 = "01900000-0000-8001-8000-100000000014", "01900000-0000-8001-8000-100000000021"
 SOUTH, MIDDLE, NORTH = 30.655, 30.6625, 30.67

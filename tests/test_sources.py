@@ -5,7 +5,7 @@ import pytest
 import samples
 import story
 import test_clients
-from story import actions, add_people, do, read, submit, timeline, together, walk
+from story import actions, answer, do, read, submit, timeline, together, walk
 
 SCOPES = ["tickets:write", "tickets:read", "tickets:join", "changes:read"]
 NOISE = {"kind": "problem", "category": "noise", "title": "夜间施工", "description": "十点以后还在施工，请打 13812345678。",
@@ -37,14 +37,6 @@ def join(client, known_as, expect=200, /, **same):
 
 def update(client, known_as, sequence, expect=200, /, **fields):
     return answer(client.post("/v1/source-updates", {"source_id": known_as, "update_id": sequence, "kind": "supplement", **fields}), expect)
-
-
-def answer(reply, expect):
-    assert reply.status_code == expect, reply.text
-    if expect < 300:
-        return reply.json()
-    fault = reply.json().get("errors")
-    return (reply.json()["code"], fault[0]["pointer"]) if fault else reply.json()["code"]
 
 
 def numbers(client, **query):

@@ -8,6 +8,7 @@ import pytest
 import harness
 import phones
 import samples
+from story import refused
 
 GRID, GRID_NEXT, GRID_D = (f"01900000-0000-8001-8000-1000000000{n}" for n in (12, 13, 22))
 MASTER, MASTER2 = (f"01900000-0000-8001-8000-1000000000{n}" for n in (10, 20))
@@ -17,12 +18,6 @@ ASSIGNMENT = "01900000-0000-8001-8000-400000000001"  # of lead, in GRID
 
 def account(n):
     return f"01900000-0000-8000-8000-3{n:011d}"
-
-
-def refused(reply, status, code, pointer=None):
-    assert (reply.status_code, reply.json()["code"]) == (status, code), reply.text
-    if pointer:
-        assert [e["pointer"] for e in reply.json()["errors"]] == [pointer]
 
 
 def create(world, by, role, status=201, **fields):

@@ -4,18 +4,9 @@
 #define KEYS_DIR_H
 #include "token.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-/* cmocka wants the above first */
-#include <cmocka.h>
-
-#include "arena.h"
 #include "config.h"
 #include "keys.h"
+#include "temp_dir.h"
 #include "text.h"
 
 #define NOW INT64_C(1795000000)
@@ -23,9 +14,6 @@
 #define AUD "linli"
 #define UUID_A "019a5c1e-0000-8001-8000-000000000001"
 #define UUID_B "019a5c1e-0000-8001-8000-000000000002"
-
-static char dir[] = "/tmp/linli-token-XXXXXX";
-static struct arena *a;
 
 static inline void
 run(const char *fmt, const char *arg)
@@ -62,22 +50,11 @@ setup(void **state)
 	char *why = NULL;
 
 	(void)state;
-	strcpy(dir + sizeof(dir) - 7, "XXXXXX");
-	a = arena_new();
-	assert_non_null(mkdtemp(dir));
+	make_dir();
 	config.issuer = (char *)ISS;
 	config.audience = (char *)AUD;
 	must(keys_new(dir, &why), &why);
 	must(keys_load(dir, &why), &why);
-	return 0;
-}
-
-static inline int
-teardown(void **state)
-{
-	(void)state;
-	run("rm -rf %s%s", "");
-	arena_free(a);
 	return 0;
 }
 
@@ -105,6 +82,4 @@ signed_token(void)
 	free(token);
 	return copy;
 }
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 #endif

@@ -3,42 +3,20 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
-/* cmocka wants the above first */
-#include <cmocka.h>
 
-#include "arena.h"
 #include "config.h"
+#include "temp_dir.h"
 
 #define ABC "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-
-static char dir[] = "/tmp/linli-blob-XXXXXX";
-static struct arena *a;
 
 static int
 setup(void **state)
 {
 	(void)state;
-	strcpy(dir + sizeof(dir) - 7, "XXXXXX");
-	a = arena_new();
-	assert_non_null(mkdtemp(dir));
+	make_dir();
 	config.data_dir = dir;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	assert_int_equal(system(arena_printf(a, "rm -rf %s", dir)), 0);
-	arena_free(a);
 	return 0;
 }
 
@@ -231,8 +209,6 @@ test_each(void **state)
 	blob_each((unsigned char)(first + 1), 0, count_hash, &seen);
 	assert_int_equal(seen, 1);
 }
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
 main(void)

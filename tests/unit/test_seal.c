@@ -1,17 +1,8 @@
 #include "seal.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
-/* cmocka wants the above first */
-#include <cmocka.h>
 
-static char dir[] = "/tmp/linli-seal-XXXXXX";
-static struct arena *a;
+#include "temp_dir.h"
 
 static char *
 key_path(void)
@@ -25,21 +16,9 @@ setup(void **state)
 	char *why = NULL;
 
 	(void)state;
-	strcpy(dir + sizeof(dir) - 7, "XXXXXX");
-	a = arena_new();
-	assert_non_null(mkdtemp(dir));
+	make_dir();
 	assert_true(seal_new(dir, &why));
 	assert_true(seal_load(dir, &why));
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	unlink(key_path());
-	rmdir(dir);
-	arena_free(a);
 	return 0;
 }
 
@@ -214,8 +193,6 @@ test_key_file(void **state)
 	refused("No such file");
 	assert_string_equal(unseal(a, sealed, "contact_phone"), "13812345678");
 }
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
 main(void)

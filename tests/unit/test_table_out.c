@@ -1,38 +1,18 @@
 #include "table_out.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
-/* cmocka wants the above first */
-#include <cmocka.h>
 
-#include "arena.h"
 #include "table.h"
+#include "temp_dir.h"
 
-static char dir[] = "/tmp/linli-table-XXXXXX";
-static struct arena *a;
 static int left; /* lines until somebody wants it to stop */
 
 static int
 setup(void **state)
 {
 	(void)state;
-	strcpy(dir + sizeof(dir) - 7, "XXXXXX");
-	assert_non_null(mkdtemp(dir));
-	a = arena_new();
+	make_dir();
 	left = 1000;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	assert_int_equal(system(arena_printf(a, "rm -rf %s", dir)), 0);
-	arena_free(a);
 	return 0;
 }
 

@@ -1,26 +1,16 @@
 #include "vault.h"
 
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
-/* cmocka wants the above first */
-#include <cmocka.h>
 
 #include "config.h"
 #include "seal.h"
+#include "temp_dir.h"
 
 #define ID "01a205bf-b5c2-8000-8088-9dab82288422"
 #define OTHER "01a205bf-b5c2-8000-8088-9dab82288423"
 #define SECRET "张三，13812345678"
-
-static char dir[] = "/tmp/linli-vault-XXXXXX";
-static struct arena *a;
 
 static char *
 path_of(const char *name)
@@ -34,21 +24,10 @@ setup(void **state)
 	char *why = NULL;
 
 	(void)state;
-	strcpy(dir + sizeof(dir) - 7, "XXXXXX");
-	a = arena_new();
-	assert_non_null(mkdtemp(dir));
+	make_dir();
 	config.data_dir = dir;
 	assert_true(seal_new(dir, &why));
 	assert_true(seal_load(dir, &why));
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	assert_int_equal(system(arena_printf(a, "rm -rf %s", dir)), 0);
-	arena_free(a);
 	return 0;
 }
 
@@ -207,8 +186,6 @@ test_without_a_folder(void **state)
 	vault_each(0, note, list);
 	assert_string_equal(list, "");
 }
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
 main(void)
