@@ -23,17 +23,16 @@ void
 request_register(void)
 {
 	enter_statement = db_register(
-		"core_enter", "/* core: enter */ select core.enter($1::uuid, "
-			      "$2::uuid, $3::text, $4::int, $5::int)");
+		"core_enter",
+		"/* core: enter */ select core.enter($1::uuid, $2::text)");
 	write_statement = db_register(
-		"core_hold", "/* core: enter */ select core.hold($2::uuid), "
-			     "core.enter($1::uuid, $2::uuid, $3::text, "
-			     "$4::int, $5::int)");
+		"core_hold", "/* core: enter */ select core.hold($3::uuid), "
+			     "core.enter($1::uuid, $2::text)");
 	early_statement = db_register(
 		"core_early", "/* core: enter */ select set_config("
 			      "'synchronous_commit', 'off', true), "
-			      "core.hold($2::uuid), core.enter($1::uuid, "
-			      "$2::uuid, $3::text, $4::int, $5::int)");
+			      "core.hold($3::uuid), "
+			      "core.enter($1::uuid, $2::text)");
 	settle_statement = db_register(
 		"core_settle", "/* core: settle */ select core.settle()");
 	idem_check_statement = db_register(
@@ -78,13 +77,12 @@ call_enter(struct request *rq, bool early)
 		return;
 	call = next_call(rq, early ? early_statement
 			 : reads ? enter_statement : write_statement);
-	call->param_count = 5;
-	call->params[0] = rq->actor.session;
-	call->params[1] = rq->actor.account;
-	call->params[2] = rq->actor.role;
-	call->params[3] = arena_printf(rq->arena, "%ld",
-				       rq->actor.street);
-	call->params[4] = arena_printf(rq->arena, "%ld", rq->actor.epoch);
+	call->params[call->param_count++] = rq->actor.session;
+	call->params[call->param_count++] = arena_printf(
+		rq->arena, "%s %s %ld %ld", rq->actor.account, rq->actor.role,
+		rq->actor.street, rq->actor.epoch);
+	if (early || !reads)
+		call->params[call->param_count++] = rq->actor.account;
 }
 
 static void

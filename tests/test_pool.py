@@ -18,8 +18,8 @@ WATCH = """
 create table public.found (pid integer, who text, settings text, rows bigint);
 create function public.note(who text, settings text, rows bigint) returns void language sql security definer
 	as 'insert into public.found values (pg_backend_pid(), $1, $2, $3)';
-alter function core.enter(uuid, uuid, text, integer, integer) set schema public;
-create function core.enter(session uuid, actor uuid, role text, street integer, epoch integer) returns void
+alter function core.enter(uuid, text) set schema public;
+create function core.enter(session uuid, claim text) returns void
 language plpgsql as $$
 declare
 	name text;
@@ -36,9 +36,9 @@ begin
 			current_setting('linli.street', true), current_setting('linli.scopes', true)),
 		(select md5(string_agg(s.name || s.setting, ',' order by s.name)) from pg_settings s
 			where s.name not like 'linli.%' and s.source not in ('default', 'override')), total);
-	perform public.enter($1, $2, $3, $4, $5);
+	perform public.enter($1, $2);
 end $$;
-grant execute on function core.enter(uuid, uuid, text, integer, integer) to linli_app;
+grant execute on function core.enter(uuid, text) to linli_app;
 """
 
 

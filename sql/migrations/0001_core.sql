@@ -390,47 +390,72 @@ comment on function core.put_event(text, uuid, text, text, text, text, uuid, boo
 ---------------------------------------------------------------- entering
 -- Reads identity.session, grid.assignment and identity.client of later
 -- migrations: PL/pgSQL binds those names when it first runs.
+-- Paid by every request. So it reads columns that hold what is compared and set
+-- as text already, does all in one statement for most (each operator, cast and
+-- expression of PL/pgSQL costs more to set up than to run), and has no SET
+-- search_path, which costs as much as reading the session: all it names, it
+-- names with its schema instead (tests/sql/catalogue.sql).
+create function core.enter(session uuid, claim text) returns void
+language plpgsql security definer
+as $$
+declare
+	by_place boolean;
+begin
+	select pg_catalog.set_config('linli.actor', s.actor_text, true) is not null
+		and pg_catalog.set_config('linli.role', s.role, true) is not null
+		and pg_catalog.set_config('linli.street', s.street_text, true) is not null
+		and pg_catalog.set_config('linli.scopes', s.scopes_text, true) is not null
+		and s.by_place into by_place
+	from identity.session s
+	where s.id operator(pg_catalog.=) enter.session and s.claim operator(pg_catalog.=) enter.claim
+		and s.revoked_at is null and s.expires_at operator(pg_catalog.>) core.now();
+	if by_place then
+		return;
+	elsif by_place is null then
+		perform core.fail(401, 'session_revoked');
+	end if;
+	perform core.enter_apart(enter.session);
+end
+$$;
+comment on function core.enter(uuid, text) is
+	'First statement of every request''s transaction: sets the context from a live session, or LN401 session_revoked. The claim is account, role, street and epoch, with a space between.';
+
 create function core.enter(session uuid, actor uuid, role text, street integer, epoch integer) returns void
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+language sql
+return core.enter(session, concat_ws(' ', actor, role, street, epoch));
+comment on function core.enter(uuid, uuid, text, integer, integer) is 'The same for who has the parts of the claim.';
+
+create function core.enter_apart(session uuid) returns void
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
 	org uuid;
 	made text;
 begin
-	-- One statement does all for most: each expression of PL/pgSQL costs more
-	-- to set up than to run. As text, an array of one path needs no quotes.
-	select s.org_id, set_config('linli.actor', s.account_id::text, true) || set_config('linli.role', s.role, true)
-		|| set_config('linli.street', s.street_id::text, true)
-		|| set_config('linli.scopes', '{' || s.path || '}', true) into org, made
-	from identity.session s
-	where s.id = enter.session and s.account_id = enter.actor and s.role = enter.role
-		and s.street_id = enter.street and s.epoch = enter.epoch
-		and s.revoked_at is null and s.expires_at > core.now();
-	if not found then
-		perform core.fail(401, 'session_revoked');
-	elsif enter.role = 'grid_lead' then
+	if core.role() = 'grid_lead' then
 		-- A lead acts only while assigned: never from what the session says.
 		-- A grid within another of theirs adds nothing: lists walk each scope.
 		with mine as materialized (
 			select a.path from grid.assignment a
-			where a.street_id = enter.street and a.account_id = enter.actor
+			where a.street_id = core.street() and a.account_id = core.actor()
 				and a.from_on <= core.today() and (a.to_on is null or a.to_on > core.today()))
 		select set_config('linli.scopes', coalesce(array_agg(m.path), '{}')::text, true) into made
 		from mine m
 		where not exists (select from mine x where x.path <> m.path and m.path ^@ x.path);
-	elsif enter.role in ('department', 'merchant', 'client') then
-		-- Nothing by place: what they may see is granted thing by thing.
-		made := set_config('linli.scopes', '{}', true);
-		made := set_config('linli.org', coalesce(org::text, ''), true);
-		if enter.role = 'client' then
-			select set_config('linli.systems', c.systems::text, true) into made
-			from identity.client c where c.account_id = enter.actor;
-		end if;
+		return;
+	end if;
+	-- Nothing by place: what they may see is granted thing by thing.
+	select s.org_id, set_config('linli.scopes', '{}', true) into org, made
+	from identity.session s where s.id = enter_apart.session;
+	made := set_config('linli.org', coalesce(org::text, ''), true);
+	if core.role() = 'client' then
+		select set_config('linli.systems', c.systems::text, true) into made
+		from identity.client c where c.account_id = core.actor();
 	end if;
 end
 $$;
-comment on function core.enter(uuid, uuid, text, integer, integer) is
-	'First statement of every request''s transaction: sets the context from a live session, or LN401 session_revoked.';
+comment on function core.enter_apart(uuid) is
+	'The rest of core.enter() for those who do not see by their session''s path (identity.session.by_place).';
 
 create function core.hold(account uuid) returns void
 language plpgsql
@@ -474,6 +499,6 @@ grant execute on function core.actor(), core.role(), core.org(), core.street(), 
 	core.fail(integer, text, text), core.must(boolean, integer, text, text),
 	core.new_id(integer), core.street_of(uuid),
 	core.mask_text(text) to linli_app, linli_job, linli_matcher;
-grant execute on function core.hold(uuid), core.enter(uuid, uuid, text, integer, integer),
+grant execute on function core.hold(uuid), core.enter(uuid, text), core.enter(uuid, uuid, text, integer, integer),
 	core.settle(), core.idem_check(text, text), core.idem_put(text, text, integer, json) to linli_app;
 grant execute on function core.enter_system(integer), core.idem_sweep() to linli_job;

@@ -58,12 +58,22 @@ create table identity.session (
 	created_at timestamptz not null default core.now(),
 	expires_at timestamptz not null,
 	revoked_at timestamptz,
-	revoked_why text
+	revoked_why text,
+	-- For core.enter(), which says why.
+	claim text not null generated always as
+		(account_id::text || ' ' || role || ' ' || street_id::text || ' ' || epoch::text) stored,
+	actor_text text not null generated always as (account_id::text) stored,
+	street_text text not null generated always as (street_id::text) stored,
+	-- An array of one path needs no quotes.
+	scopes_text text not null generated always as ('{' || path || '}') stored,
+	by_place boolean not null generated always as
+		(role not in ('grid_lead', 'department', 'merchant', 'client')) stored
 );
 create index session_account on identity.session (account_id) where revoked_at is null;
 create index session_expires on identity.session (expires_at);
 comment on table identity.session is
 	'class: key. One sign-in = one family of refresh tokens, in one role. core.enter() reads it in every request: revoked_at or another epoch ends the access tokens at once.';
+comment on column identity.session.by_place is 'What its role sees lies below path; not so for leads, who see what is assigned to them, nor for those who see thing by thing';
 comment on column identity.session.expires_at is 'End of the last refresh token, or of the role, whichever comes first';
 alter table identity.session enable row level security;
 alter table identity.session force row level security;

@@ -11,7 +11,7 @@ import secrets
 from stack import TOP, harness
 
 GROUND = 103.79, 30.39, 104.21, 30.81  # west, south, east, north of what is asked for
-ENTER = "select core.enter(:session::uuid, :actor::uuid, :role::text, :street::int, :epoch::int)"
+ENTER = "select core.enter(:session::uuid, :claim::text)"
 # Of what takes a number: it commits early and settles (include/query.h).
 EARLY = ENTER.replace("select ", "select set_config('synchronous_commit', 'off', true), core.hold(:actor::uuid), ")
 TOPICS = [
@@ -23,7 +23,12 @@ TOPICS = [
     ("suggestion", "community_life", "希望院里办一次坝坝会", "想请大家一起商量休闲座椅放在哪里。", None),
 ]
 
-Actor = collections.namedtuple("Actor", "login token sid sub role street epoch")
+
+
+class Actor(collections.namedtuple("Actor", "login token sid sub role street epoch")):
+    @property
+    def claim(self):
+        return f"{self.sub} {self.role} {self.street} {self.epoch}"
 
 
 def actors(settings, logins):
@@ -127,8 +132,8 @@ class Work:
     def context(self):
         return {"session": self.one_of([p.sid for p in self.people], "a", "uuid"),
                 "actor": self.one_of([p.sub for p in self.people], "a", "uuid"),
-                "role": "'resident'", "street": str(self.people[0].street),
-                "epoch": self.one_of([p.epoch for p in self.people], "a", "int")}
+                "claim": self.one_of([p.claim for p in self.people], "a"),
+                "street": str(self.people[0].street)}
 
     def script(self, name, operation, values, sets, wrap="{}", enter=ENTER, after=()):
         """BEGIN, the context, the operation's statements, COMMIT."""
@@ -195,7 +200,7 @@ def peer_sql():
     columns = ", ".join(["t._etag", *("t." + c for c in schema["required"])])
     get = statements("getTicket")[0].replace("select *", f"select {columns}", 1)
     return {
-        "enter": fill(ENTER, {"session": "$1", "actor": "$2", "role": "$3", "street": "$4", "epoch": "$5"}),
+        "enter": fill(ENTER, {"session": "$1", "claim": "$2"}),
         "getTicket": fill(get, {"street": "$1", "id": "$2"}),
         "listTickets": fill(statements("listTickets")[0], {"street": "$1", "limit": "$2"}),
         "listTicketsAfter": fill(statements("listTickets", 2)[0], {"after": "$1", "limit": "$2"}),

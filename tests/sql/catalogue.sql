@@ -131,9 +131,18 @@ select is_empty($$select roleid::regrole, member::regrole from pg_auth_members
 	'the daemon''s roles are members of nothing');
 
 -- functions
-select is_empty($$select name from routine where prosecdef
+select is_empty($$select name from routine where prosecdef and name <> 'core.enter(uuid,text)'
 	and not coalesce('search_path=pg_catalog, pg_temp' = any (proconfig), false)$$,
 	'every SECURITY DEFINER function has the fixed search_path');
+-- That one is called by every request and names everything with its schema
+-- instead: no other word may stand before a bracket, no operator bare, no cast.
+select is_empty($$
+	select m[1] from pg_proc p, regexp_replace(p.prosrc, 'operator\(pg_catalog\.[^ )]+\)', '', 'g') body,
+		regexp_matches(body, '([-+*/<>=~!@#%^&|`?:]+|(?<![\w.])\w+\s*\(|\m(?:like|ilike|similar|between|in|any|some|all|nullif|case|distinct|array)\M)', 'g') m
+	where p.oid = 'core.enter(uuid,text)'::regprocedure
+	union all
+	select m[1] from pg_proc p, regexp_matches(p.prosrc, '(?:from|join|perform)\s+(\w+)(?![\w.])', 'g') m
+	where p.oid = 'core.enter(uuid,text)'::regprocedure$$, 'core.enter() names nothing without its schema');
 -- security 43: what runs with its owner's rights is named here, so that a new
 -- one is thought about.
 select is_empty($$select name from routine where prosecdef and split_part(name, '(', 1) not in (
@@ -235,6 +244,24 @@ select throws_ok(format('select core.enter(%L, %L, %L, %s, 1)', session, :'accou
 from (values (:'visitor'::uuid, 'resident', 0, 'a visitor''s session is no resident''s'),
 	(:'visitor', 'visitor', 1, 'nor of a street'), (:'resident', 'visitor', 0, 'nor the other way round'),
 	(gen_random_uuid(), 'visitor', 0, 'and without a session nobody is one')) t (session, role, street, what);
+-- whoever could lay a trap of such names would not catch it
+create schema trap;
+create function trap.yes(uuid, uuid) returns boolean language sql return true;
+create function trap.yes(text, text) returns boolean language sql return true;
+create function trap.set_config(text, text, boolean) returns text language plpgsql as $$begin raise 'caught'; end$$;
+create operator trap.= (function = trap.yes, leftarg = uuid, rightarg = uuid);
+create operator trap.= (function = trap.yes, leftarg = text, rightarg = text);
+create function pg_temp.trapped(session uuid, claim text) returns text language plpgsql
+set search_path = trap, pg_catalog as $$
+begin
+	perform core.enter(session, claim);
+	return core.role();
+exception when others then
+	return sqlstate || ' ' || sqlerrm;
+end $$;
+select is(pg_temp.trapped(gen_random_uuid(), 'nobody resident 1 1'), 'LN401 session_revoked', 'an unknown session does not enter');
+select is(pg_temp.trapped(:'visitor', concat_ws(' ', :'account', 'street', 1, 1)), 'LN401 session_revoked', 'nor one with another claim');
+select is(pg_temp.trapped(:'visitor', concat_ws(' ', :'account', 'visitor', 0, 1)), 'visitor', 'and who may enter does');
 select core.enter(:'visitor', :'account', 'visitor', 0, 1) \g /dev/null
 select is(array[core.role(), core.street()::text, core.scopes()::text], '{visitor,0,"{0/}"}'::text[], 'street 0 is nobody''s');
 select is_empty($$select seen from pg_temp.seen('linli_app') seen where seen !~ ': none$'$$, 'a visitor sees no row of any street');

@@ -154,7 +154,8 @@ func (s *server) authenticate(r *http.Request) (*claims, error) {
 // One request's transaction: the caller's context, then the query.
 func (s *server) within(ctx context.Context, c *claims, query func(tx pgx.Tx) error) error {
 	return s.pool.BeginFunc(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, s.SQL["enter"], c.Session, c.Subject, c.Role, c.Street, c.Epoch)
+		_, err := tx.Exec(ctx, s.SQL["enter"], c.Session,
+			c.Subject+" "+c.Role+" "+strconv.Itoa(c.Street)+" "+strconv.Itoa(c.Epoch))
 		if err != nil {
 			return err
 		}

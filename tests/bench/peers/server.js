@@ -39,7 +39,7 @@ function serve() {
 			await client.query({
 				name: 'enter',
 				text: settings.sql.enter,
-				values: [actor.sid, actor.sub, actor.role, actor.street, actor.epoch],
+				values: [actor.sid, `${actor.sub} ${actor.role} ${actor.street} ${actor.epoch}`],
 			});
 			const { rows } = await client.query({
 				name: statement,
