@@ -4,7 +4,9 @@
  * A job that takes a lock all others wait for may commit without waiting for
  * the disk (synchronous_commit off) and settle: its last call is a transaction
  * of its own that writes and does wait, and so for all before it. The lock is
- * free meanwhile, the job is answered when it is on disk, as any other.
+ * free meanwhile, the job is answered when it is on disk, as any other. Jobs of
+ * one lane go one behind the other on one connection, where a lock costs
+ * nothing to hand on, and those that come while one settles settle together.
  *
  * Results are handed over only after a clean Sync. A connection that fails
  * answers all its jobs with DB_LOST and comes back by itself with jittered
@@ -43,7 +45,9 @@ struct db_job {
 	/* set by the caller; must live until done() */
 	int call_count;
 	struct db_call calls[DB_MAX_CALLS];
-	bool settles; /* see above; the result is the last but one's */
+	bool settles; /* see above; the result is the last but one's, and the
+			 last call's text, if it has one, outlives the job */
+	unsigned lane; /* of one that settles: what it locks */
 	int64_t timeout_us; /* from submit to result; 0 = pool's default */
 	void (*done)(struct db_job *job);
 	void *data;

@@ -35,6 +35,22 @@ db_list_pop(struct job_list *l)
 	return job;
 }
 
+struct job_list
+db_list_late(struct job_list *l, int64_t now, int64_t age_us)
+{
+	struct job_list all = *l, late = { 0 };
+	struct db_job *job;
+
+	*l = (struct job_list){ 0 };
+	while ((job = db_list_pop(&all))) {
+		if (now > job->deadline_us || now - job->start_us > age_us)
+			db_list_push(&late, job);
+		else
+			db_list_push(l, job);
+	}
+	return late;
+}
+
 void
 db_deliver(struct db_job *job, enum db_outcome outcome, PGresult *last,
 	   PGresult *error)
@@ -66,8 +82,14 @@ db_take(struct db_job *job)
 static bool
 is_slow(const struct db_conn *c, int64_t now)
 {
-	return c->locked ||
-	       (c->count > 0 && now > c->head_since_us + SLOW_US);
+	return c->locked || (c->count > 0 && now > c->head_since_us + SLOW_US);
+}
+
+static bool
+takes_jobs(const struct db_conn *c, int64_t now)
+{
+	return c->state == CONN_READY && !c->broken && !is_slow(c, now) &&
+	       c->count < QUEUE_MAX;
 }
 
 static struct db_conn *
@@ -79,11 +101,22 @@ shortest_queue(struct db_pool *p)
 	for (int i = 0; i < p->count; i++) {
 		struct db_conn *c = &p->conns[i];
 
-		if (c->state == CONN_READY && !c->broken && !is_slow(c, now) &&
-		    c->count < (best ? best->count : QUEUE_MAX))
+		if (takes_jobs(c, now) && (!best || c->count < best->count))
 			best = c;
 	}
 	return best;
+}
+
+/* Those after one lock would wake each other in vain, again and again, on
+ * several connections: a new ticket cost PostgreSQL half as much again. */
+static struct db_conn *
+choose(struct db_pool *p, const struct db_job *job)
+{
+	struct db_conn *c = &p->conns[job->lane % (unsigned)p->count];
+
+	return job->settles && takes_jobs(c, monotonic_us())
+		       ? c
+		       : shortest_queue(p);
 }
 
 static void
@@ -99,7 +132,7 @@ send_somewhere(struct db_pool *p, struct db_job *job)
 {
 	struct db_conn *c;
 
-	while ((c = shortest_queue(p)))
+	while ((c = choose(p, job)))
 		if (db_pipe_send(c, job))
 			return true;
 	return false;
@@ -124,7 +157,7 @@ db_submit(struct db_pool *p, struct db_job *job)
 	job->last = job->error = NULL;
 	job->start_us = monotonic_us();
 	job->deadline_us = job->start_us +
-		(job->timeout_us ? job->timeout_us : p->timeout_us);
+			   (job->timeout_us ? job->timeout_us : p->timeout_us);
 	if (!send_somewhere(p, job)) {
 		if (may_wait(p) && p->waiting.count < WAIT_MAX)
 			db_list_push(&p->waiting, job);
@@ -178,16 +211,9 @@ on_wake(evutil_socket_t fd, short what, void *arg)
 static void
 expire_waiting(struct db_pool *p, int64_t now)
 {
-	struct job_list all = p->waiting, late = { 0 };
+	struct job_list late = db_list_late(&p->waiting, now, WAIT_US);
 	struct db_job *job;
 
-	p->waiting = (struct job_list){ 0 };
-	while ((job = db_list_pop(&all))) {
-		if (now > job->deadline_us || now > job->start_us + WAIT_US)
-			db_list_push(&late, job);
-		else
-			db_list_push(&p->waiting, job);
-	}
 	while ((job = db_list_pop(&late)))
 		db_deliver(job, DB_AWAY, NULL, NULL);
 }

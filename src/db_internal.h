@@ -4,8 +4,8 @@
 #include "db.h"
 
 #define QUEUE_MAX 256           /* segments in flight on one connection */
-#define RING (QUEUE_MAX + 2)    /* the last may need one that prepares and
-				   one that settles */
+#define RING (QUEUE_MAX + 2)    /* the last may need one that prepares, and
+				   one may settle */
 #define WAIT_MAX QUEUE_MAX      /* jobs waiting: one connection takes all */
 #define WAIT_US 1000000         /* how long a job waits for a reconnect */
 #define TICK_US 50000
@@ -26,7 +26,12 @@ enum segment_kind {
 	SEGMENT_WHOLE,    /* of a job */
 	SEGMENT_PREPARES, /* what the next one runs */
 	SEGMENT_FIRST,    /* of a job that settles: its result is kept */
-	SEGMENT_SETTLES,  /* and this follows: then the job is answered */
+	SEGMENT_SETTLES,  /* then all that are kept are answered */
+};
+
+struct job_list {
+	struct db_job *first, **last;
+	int count;
 };
 
 /* One transaction as sent. The job itself may have been answered already (its
@@ -58,15 +63,10 @@ struct db_conn {
 	int seen;
 	PGresult *last, *error;
 	bool warned;               /* commit's outcome in doubt */
-	struct verdict {
-		enum db_outcome outcome;
-		PGresult *last, *error;
-	} kept;                    /* of a SEGMENT_FIRST */
-};
-
-struct job_list {
-	struct db_job *first, **last;
-	int count;
+	struct job_list kept;      /* committed, not settled; last is set */
+	struct db_call settle;     /* what settles them */
+	bool settling;             /* is under way */
+	bool more_to_settle;       /* has been sent behind it */
 };
 
 struct db_pool {
@@ -87,6 +87,8 @@ struct db_pool {
 /* db.c */
 void db_list_push(struct job_list *l, struct db_job *job);
 struct db_job *db_list_pop(struct job_list *l);
+/* Takes those out that are past their deadline, or older than that. */
+struct job_list db_list_late(struct job_list *l, int64_t now, int64_t age_us);
 void db_deliver(struct db_job *job, enum db_outcome outcome, PGresult *last,
 		PGresult *error);
 void db_ready_changed(struct db_pool *p, int by);

@@ -25,28 +25,25 @@ send_call(PGconn *pg, const struct db_call *call)
 				   0);
 }
 
-/* Ends a segment: what is sent up to its Sync is one transaction. The job is
- * answered by the one that ends it. */
+/* Ends a segment: what is sent up to its Sync is one transaction. */
 static void
-end_segment(struct db_conn *c, enum segment_kind kind, struct db_job *job,
-	    int calls)
+end_segment(struct db_conn *c, struct segment s)
 {
-	bool ends = kind == SEGMENT_WHOLE || kind == SEGMENT_SETTLES;
-
-	c->ring[(c->head + c->count) % RING] = (struct segment){
-		.job = ends ? job : NULL,
-		.kind = kind,
-		.calls = calls,
-		.timeout_us = job->deadline_us - job->start_us,
-	};
+	c->ring[(c->head + c->count) % RING] = s;
 	if (c->count++ == 0) {
-		c->head_since_us = job->start_us;
-		c->head_deadline_us = job->deadline_us;
+		c->head_since_us = monotonic_us();
+		c->head_deadline_us = c->head_since_us + s.timeout_us;
 	}
 	if (PQpipelineSync(c->pg))
 		db_conn_flush(c);
 	else
 		db_conn_break(c);
+}
+
+static int64_t
+timeout_of(const struct db_job *job)
+{
+	return job->deadline_us - job->start_us;
 }
 
 /* What this connection has not run yet is prepared in a segment ahead of the
@@ -68,8 +65,26 @@ send_prepares(struct db_conn *c, struct db_job *job)
 		n++;
 	}
 	if (n > 0)
-		end_segment(c, SEGMENT_PREPARES, job, n);
+		end_segment(c,
+			    (struct segment){ .kind = SEGMENT_PREPARES,
+					      .calls = n,
+					      .timeout_us = timeout_of(job) });
 	return !c->broken;
+}
+
+/* One at a time: those sent while it is under way share the next. */
+static void
+send_settle(struct db_conn *c)
+{
+	c->more_to_settle = c->settling;
+	if (c->settling)
+		return;
+	c->settling = true;
+	if (!send_call(c->pg, &c->settle))
+		db_conn_break(c);
+	end_segment(c, (struct segment){ .kind = SEGMENT_SETTLES,
+					 .calls = 1,
+					 .timeout_us = c->pool->timeout_us });
 }
 
 bool
@@ -90,12 +105,14 @@ db_pipe_send(struct db_conn *c, struct db_job *job)
 	}
 	fault_point("before_sync");
 	/* From here on the outcome is the server's. */
-	end_segment(c, job->settles ? SEGMENT_FIRST : SEGMENT_WHOLE, job,
-		    first);
+	end_segment(c, (struct segment){ .kind = job->settles ? SEGMENT_FIRST
+							      : SEGMENT_WHOLE,
+					 .job = job,
+					 .calls = first,
+					 .timeout_us = timeout_of(job) });
 	if (job->settles) {
-		if (!send_call(c->pg, &job->calls[first]))
-			db_conn_break(c);
-		end_segment(c, SEGMENT_SETTLES, job, 1);
+		c->settle = job->calls[first];
+		send_settle(c);
 	}
 	fault_point("after_send");
 	return true;
@@ -111,8 +128,7 @@ db_pipe_notice(void *arg, const PGresult *notice)
 	const char *state = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
 	const char *level =
 		PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
-	const char *from =
-		PQresultErrorField(notice, PG_DIAG_SOURCE_FUNCTION);
+	const char *from = PQresultErrorField(notice, PG_DIAG_SOURCE_FUNCTION);
 
 	if (!level || strcmp(level, "WARNING") != 0)
 		return;
@@ -166,43 +182,52 @@ keep_error(struct db_conn *c, PGresult *error)
 }
 
 static void
-verdict_clear(struct verdict *v)
+lose(struct job_list *jobs)
 {
-	PQclear(v->last);
-	PQclear(v->error);
-	*v = (struct verdict){ 0 };
-}
+	struct db_job *job;
 
-/* What is committed may still be lost as long as it has not settled. */
-static void
-settle(struct db_conn *c, struct verdict *v)
-{
-	struct verdict second = *v;
-
-	*v = c->kept;
-	c->kept = (struct verdict){ 0 };
-	if (v->outcome == DB_OK && second.outcome != DB_OK) {
-		verdict_clear(v);
-		v->outcome = DB_LOST;
+	while ((job = db_list_pop(jobs))) {
+		PQclear(job->last);
+		db_deliver(job, DB_LOST, NULL, NULL);
 	}
-	verdict_clear(&second);
+}
+
+/* What is committed may still be lost as long as it has not settled: then
+ * nobody knows. */
+static void
+settled(struct db_conn *c, enum db_outcome outcome)
+{
+	struct job_list kept = c->kept;
+	struct db_job *job;
+
+	c->kept = (struct job_list){ 0 };
+	c->settling = false;
+	if (c->more_to_settle)
+		send_settle(c);
+	fault_point("before_reply");
+	if (outcome != DB_OK)
+		lose(&kept);
+	while ((job = db_list_pop(&kept)))
+		db_deliver(job, DB_OK, job->last, NULL);
 }
 
 static void
-hand_over(struct db_conn *c, const struct segment *s, struct verdict *v)
+hand_over(struct db_conn *c, const struct segment *s, enum db_outcome outcome,
+	  PGresult *last, PGresult *error)
 {
-	if (s->kind == SEGMENT_FIRST) {
-		c->kept = *v;
+	if (s->kind == SEGMENT_SETTLES) {
+		settled(c, outcome);
+	} else if (s->job && s->kind == SEGMENT_FIRST && outcome == DB_OK) {
+		s->job->last = last;
+		db_list_push(&c->kept, s->job);
+		return;
+	} else if (s->job) {
+		fault_point("before_reply");
+		db_deliver(s->job, outcome, last, error);
 		return;
 	}
-	if (s->kind == SEGMENT_SETTLES)
-		settle(c, v);
-	if (s->kind != SEGMENT_PREPARES)
-		fault_point("before_reply");
-	if (s->job)
-		db_deliver(s->job, v->outcome, v->last, v->error);
-	else
-		verdict_clear(v);
+	PQclear(last);
+	PQclear(error);
 }
 
 /* The head segment's Sync has come. */
@@ -211,16 +236,15 @@ segment_done(struct db_conn *c)
 {
 	struct segment s = c->ring[c->head];
 	PGTransactionStatusType status = PQtransactionStatus(c->pg);
-	struct verdict v = {
-		.outcome = c->error ? DB_ERROR : c->warned ? DB_LOST : DB_OK,
-		.last = c->last,
-		.error = c->error,
-	};
+	enum db_outcome outcome = c->error    ? DB_ERROR
+				  : c->warned ? DB_LOST
+					      : DB_OK;
+	PGresult *last = c->last, *error = c->error;
 
 	/* ACTIVE: the next segment is already under way. */
 	if (status != PQTRANS_IDLE && status != PQTRANS_ACTIVE)
 		return false;
-	if (!v.error && c->seen != s.calls)
+	if (!error && c->seen != s.calls)
 		return false;
 	c->head = (c->head + 1) % RING;
 	c->count--;
@@ -230,14 +254,14 @@ segment_done(struct db_conn *c)
 	c->locked = c->locked && c->count > 0;
 	if (c->count > 0) {
 		c->head_since_us = monotonic_us();
-		c->head_deadline_us = c->head_since_us +
-			c->ring[c->head].timeout_us;
+		c->head_deadline_us =
+			c->head_since_us + c->ring[c->head].timeout_us;
 	}
-	if (v.outcome != DB_OK) {
-		PQclear(v.last);
-		v.last = NULL;
+	if (outcome != DB_OK) {
+		PQclear(last);
+		last = NULL;
 	}
-	hand_over(c, &s, &v);
+	hand_over(c, &s, outcome, last, error);
 	return true;
 }
 
@@ -332,6 +356,8 @@ db_pipe_read(struct db_conn *c)
 bool
 db_pipe_expire(struct db_conn *c, int64_t now)
 {
+	struct job_list late;
+
 	if (c->count > 0 && now > c->head_deadline_us)
 		return false;
 	/* Those that have waited behind others for too long are answered, but
@@ -345,23 +371,29 @@ db_pipe_expire(struct db_conn *c, int64_t now)
 			db_deliver(job, DB_LOST, NULL, NULL);
 		}
 	}
+	late = db_list_late(&c->kept, now, INT64_MAX);
+	lose(&late);
 	return true;
 }
 
 void
 db_pipe_take_jobs(struct db_conn *c, struct job_list *out)
 {
-	for (unsigned i = 0; i < c->count; i++) {
-		struct db_job *job = c->ring[(c->head + i) % RING].job;
+	struct db_job *job;
 
+	for (unsigned i = 0; i < c->count; i++) {
+		job = c->ring[(c->head + i) % RING].job;
 		if (job)
 			db_list_push(out, job);
+	}
+	while ((job = db_list_pop(&c->kept))) {
+		PQclear(job->last);
+		db_list_push(out, job);
 	}
 	PQclear(c->last);
 	PQclear(c->error);
 	c->last = c->error = NULL;
-	verdict_clear(&c->kept);
 	c->head = c->count = 0;
 	c->seen = 0;
-	c->warned = c->locked = false;
+	c->warned = c->locked = c->settling = c->more_to_settle = false;
 }

@@ -149,6 +149,7 @@ call_settle(struct request *rq)
 {
 	next_call(rq, settle_statement);
 	rq->job.settles = true;
+	rq->job.lane = (unsigned)rq->actor.street;
 }
 
 /* The query's answer ------------------------------------------------------- */
