@@ -19,6 +19,10 @@ struct children {
 	int (*run)(int index); /* a child's whole life; its exit code */
 };
 
+/* In a child: its handler of SIGHUP stands; one sent since its start comes
+ * now. */
+void child_hears(void);
+
 void children_add(struct children *cs, struct slot *slot, int index);
 /* Starts those that do not run and whose time has come. */
 void children_start_due(struct children *cs, int64_t now);

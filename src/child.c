@@ -26,7 +26,7 @@ children_add(struct children *cs, struct slot *slot, int index)
 static _Noreturn void
 child_run(const struct children *cs, const struct child *c, pid_t parent)
 {
-	sigset_t none;
+	sigset_t held;
 
 	/* Without its supervisor a child drains and goes. */
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -34,9 +34,21 @@ child_run(const struct children *cs, const struct child *c, pid_t parent)
 		_exit(0);
 	/* Ctrl-C reaches the whole group; only the supervisor heeds it. */
 	signal(SIGINT, SIG_IGN);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* Before there is a handler it would be the child's end. */
+	sigemptyset(&held);
+	sigaddset(&held, SIGHUP);
+	sigprocmask(SIG_SETMASK, &held, NULL);
 	exit(cs->run(c->index));
+}
+
+void
+child_hears(void)
+{
+	sigset_t held;
+
+	sigemptyset(&held);
+	sigaddset(&held, SIGHUP);
+	sigprocmask(SIG_UNBLOCK, &held, NULL);
 }
 
 static void

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "child.h"
 #include "config.h"
 #include "db.h"
 #include "log.h"
@@ -320,6 +321,7 @@ job_main(struct shared *shared, int metrics_fd)
 	r.next = event_open(&r, -1, 0, on_round);
 	event_add(term, NULL);
 	event_add(hup, NULL);
+	child_hears();
 	event_add(beat, &second);
 	if (metrics_fd >= 0)
 		http = metrics_serve(r.base, metrics_fd, shared);

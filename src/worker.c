@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "child.h"
 #include "config.h"
 #include "conn.h"
 #include "log.h"
@@ -269,6 +270,7 @@ worker_main(struct contract *contract, struct shared *shared, int index,
 	worker_open(&w, listen_fd);
 	on_signal(&w, &term, SIGTERM, drain_begin);
 	on_signal(&w, &hup, SIGHUP, reload);
+	child_hears();
 	timer(&w, &beats, BEAT_MS, beat, EV_PERSIST);
 	beat(-1, 0, &w);
 	slot_set(shared, &w.slot->serving, 1);

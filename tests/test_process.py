@@ -240,6 +240,19 @@ def test_sighup_with_a_broken_file_keeps_the_old_settings(site, spec, tmp_path, 
     world.close()
 
 
+def test_sighup_while_a_child_starts_is_not_its_end(world):
+    def died():
+        return [e["message"] for e in world.server.lines("child_died")]
+    for name in ("worker-0", "job") * 3:
+        before, old = len(died()), world.server.pid(name)
+        os.kill(old, signal.SIGKILL)
+        while world.server.pid(name) in (None, old) or not serves(world, 1):
+            world.server.process.send_signal(signal.SIGHUP)
+        harness.wait_for(lambda: len(died()) > before, "its end told")
+        assert len(died()) == before + 1, died()[before:]
+    harness.wait_for(lambda: world.client().get("/readyz").status_code == 200, "ready again")
+
+
 # Stopping in spite of somebody ------------------------------------------------
 
 @contextlib.contextmanager
