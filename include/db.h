@@ -37,6 +37,7 @@ enum db_outcome {
 struct db_call {
 	size_t statement;      /* index of db_register(), or */
 	const char *sql;       /* ad-hoc text when not NULL (rare paths) */
+	bool binary;           /* the result's format */
 	int param_count;
 	const char *params[DB_MAX_PARAMS]; /* text format; NULL = SQL null */
 };

@@ -56,6 +56,7 @@ struct statement {
 	size_t bind_count;
 	struct bind *binds;
 	size_t db_index; /* from db_register() */
+	bool binary;     /* its result is encoded from PostgreSQL's format */
 	/* The last statement of an idempotent operation has a second form that
 	 * also stores its row (core.idem_put): same binds and two more. */
 	size_t idem_bind_count; /* 0 = no such form */

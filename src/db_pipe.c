@@ -22,7 +22,7 @@ send_call(PGconn *pg, const struct db_call *call)
 					 call->params, NULL, NULL, 0);
 	return PQsendQueryPrepared(pg, db_statements[call->statement].name,
 				   call->param_count, call->params, NULL, NULL,
-				   0);
+				   call->binary);
 }
 
 /* Ends a segment: what is sent up to its Sync is one transaction. */

@@ -23,11 +23,14 @@ enum form {
 	FORM_BOOL,
 	FORM_TIME,
 	FORM_SEALED,
+	FORM_NULL,
 };
 
 struct column {
 	int index;
 	enum form form;
+	bool binary;
+	Oid type;
 	const char *name;
 	size_t name_len;
 };
@@ -104,7 +107,12 @@ plan_make(struct plan *plan, const PGresult *res, const struct schema *shape)
 		c->index = i;
 		c->name = name;
 		c->name_len = strlen(name);
-		c->form = form_of(PQftype(res, i));
+		c->type = PQftype(res, i);
+		c->form = form_of(c->type);
+		c->binary = PQfformat(res, i) && !encode_is_plain(c->type);
+		/* A type that changed since start-up. */
+		if (c->binary && !encode_knows_binary(c->type))
+			c->form = FORM_NULL;
 		if (c->form == FORM_TEXT && is_sealed(shape, name))
 			c->form = FORM_SEALED;
 		plan->keys += c->name_len + 6;
@@ -118,10 +126,16 @@ put_value(struct writer *w, const struct column *c, const PGresult *res,
 {
 	const char *s = PQgetvalue(res, row, c->index);
 	size_t n = (size_t)PQgetlength(res, row, c->index);
+	char plain[ENCODE_PLAIN];
 
-	if (n == 0 && PQgetisnull(res, row, c->index)) {
+	if (c->form == FORM_NULL ||
+	    (n == 0 && PQgetisnull(res, row, c->index))) {
 		put(w, "null", 4);
 		return;
+	}
+	if (c->binary) {
+		n = encode_plain(plain, c->type, s, n);
+		s = plain;
 	}
 	switch (c->form) {
 	case FORM_TEXT:
@@ -141,6 +155,8 @@ put_value(struct writer *w, const struct column *c, const PGresult *res,
 		break;
 	case FORM_SEALED:
 		put_sealed(w, s, c->name);
+		break;
+	case FORM_NULL:
 		break;
 	}
 }
@@ -200,6 +216,23 @@ column_find(const PGresult *res, const char *name)
 	return -1;
 }
 
+static const char *
+text_at(struct arena *a, const PGresult *res, int row, int i)
+{
+	char *text;
+	size_t n;
+
+	if (i < 0 || PQgetisnull(res, row, i))
+		return "";
+	if (!PQfformat(res, i) || encode_is_plain(PQftype(res, i)))
+		return PQgetvalue(res, row, i);
+	text = arena_alloc(a, ENCODE_PLAIN + 1);
+	n = encode_plain(text, PQftype(res, i), PQgetvalue(res, row, i),
+			 (size_t)PQgetlength(res, row, i));
+	text[n] = '\0';
+	return text;
+}
+
 /* The values of the columns that _cursor_by names, with ':' between. */
 static char *
 cursor_by(const PGresult *res, int row, const char *names)
@@ -210,10 +243,9 @@ cursor_by(const PGresult *res, int row, const char *names)
 	const char *between = "";
 
 	while ((name = strsep(&rest, ","))) {
-		int i = column_find(res, name);
-		const char *value = i < 0 ? "" : PQgetvalue(res, row, i);
-
-		text = arena_printf(a, "%s%s%s", text, between, value);
+		text = arena_printf(a, "%s%s%s", text, between,
+				    text_at(a, res, row,
+					    column_find(res, name)));
 		between = ":";
 	}
 	text = xstrdup(text);

@@ -2,6 +2,8 @@
 #ifndef LINLI_ENCODE_INTERNAL_H
 #define LINLI_ENCODE_INTERNAL_H
 #include <event2/buffer.h>
+#include <libpq-fe.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define MORE_ROOM 4096 /* when escapes outgrow the first reservation */
@@ -21,6 +23,12 @@ void encode_put_string(struct writer *w, const char *s, size_t n);
 /* timestamptz and numbers as PostgreSQL writes them. */
 void encode_put_time(struct writer *w, const char *s, size_t n);
 void encode_put_number(struct writer *w, const char *s, size_t n);
+
+/* Of a binary value its text, unterminated; returns the length. Text and JSON
+ * are text already. */
+#define ENCODE_PLAIN 48
+size_t encode_plain(char out[ENCODE_PLAIN], Oid type, const char *s, size_t n);
+bool encode_is_plain(Oid type);
 
 static inline void
 need(struct writer *w, size_t n)

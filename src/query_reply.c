@@ -35,6 +35,7 @@ static const struct {
 	{ 114, "json", { "object", "array" } },
 	{ 3802, "jsonb", { "object", "array" } },
 };
+#define TEXT_OID 25
 #define TYPE_COUNT (sizeof(types) / sizeof(types[0]))
 
 struct check {
@@ -183,6 +184,34 @@ add_replay(struct query *q, const PGresult *columns)
 	free(name);
 }
 
+static bool
+is_text_for_us(const char *column)
+{
+	static const char *const read[] = { "_etag", "_location", "_cursor",
+					    "_cursor_by" };
+
+	for (size_t i = 0; i < sizeof(read) / sizeof(read[0]); i++)
+		if (strcmp(column, read[i]) == 0)
+			return true;
+	return false;
+}
+
+/* What the encoder alone reads may come in PostgreSQL's own format. */
+static void
+take_binary(const struct query *q, const PGresult *columns)
+{
+	bool known = true;
+
+	for (int i = 0; i < PQnfields(columns); i++) {
+		Oid type = PQftype(columns, i);
+
+		if (!encode_knows_binary(type) ||
+		    (is_text_for_us(PQfname(columns, i)) && type != TEXT_OID))
+			known = false;
+	}
+	q->statements[q->statement_count - 1].binary = known;
+}
+
 bool
 query_check_reply(const PGresult *describe, size_t index, void *contract)
 {
@@ -196,6 +225,7 @@ query_check_reply(const PGresult *describe, size_t index, void *contract)
 	/* Such a hook makes the reply itself. */
 	if (!k.op->reply || (k.op->hook && k.op->hook->reply))
 		return true;
+	take_binary(k.query, describe);
 	return check_shape(&k, k.op->reply_list ? k.op->reply_item
 						: k.op->reply);
 }

@@ -96,6 +96,7 @@ call_query(struct request *rq, const struct query *q)
 		struct db_call *call = next_call(
 			rq, stores ? st->db_index_idem : st->db_index);
 
+		call->binary = st->binary && !stores;
 		call->param_count = (int)n;
 		for (size_t j = 0; j < n; j++)
 			call->params[j] = request_text(rq, &st->binds[j]);

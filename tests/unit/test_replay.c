@@ -177,10 +177,67 @@ test_same_bytes(void **state)
 	PQfinish(pg);
 }
 
+/* Whatever PostgreSQL would have written. */
+static const char series[] =
+	"select n::text || '\"化' as text, -n as small, n * 4611686018427387 as "
+	"big, (n % 30000)::int2 as least, n % 3 = 0 as yes, nullif(n % 5, 0) "
+	"as some, md5(n::text)::uuid as id, json_build_object('n', n) as doc, "
+	"case n when 1 then 'infinity' when 2 then '-infinity' when 3 then "
+	"'0001-01-01 00:00:00+00' when 4 then '0001-12-31 23:59:59+00 BC' when "
+	"5 then '9999-12-31 23:59:59.999999+00' when 6 then "
+	"'10000-01-01 00:00:00+00' else '2000-01-01 00:00:00+00'::timestamptz "
+	"+ (n - 1000) * interval '37 days 5 hours 3.25 s' "
+	"+ interval '1 us' * (n % 7) * 10 ^ (n % 6) end as at, "
+	"'2000-02-29'::timestamptz + interval '1 day' * n as day, "
+	"'at,day,id,big,yes' as _cursor_by from generate_series(0, 1999) n";
+
+static void
+test_binary(void **state)
+{
+	PGconn *pg = connect_as_the_pool();
+	PGresult *res[2];
+	char *text;
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		res[i] = PQexecParams(pg, series, 0, NULL, NULL, NULL, NULL, i);
+	assert_int_equal(PQntuples(res[0]), 2000);
+	assert_int_equal(PQfformat(res[1], 0), 1);
+	for (int limit = 8; limit < 2000; limit += 83) {
+		struct evbuffer *b[2] = { evbuffer_new(), evbuffer_new() };
+		char *next[2];
+
+		for (int i = 0; i < 2; i++) {
+			encode_list(b[i], res[i], limit, NULL, &next[i]);
+			evbuffer_add(b[i], "", 1);
+		}
+		assert_string_equal(evbuffer_pullup(b[0], -1),
+				    evbuffer_pullup(b[1], -1));
+		assert_string_equal(next[0], next[1]);
+		for (int i = 0; i < 2; i++) {
+			evbuffer_free(b[i]);
+			free(next[i]);
+		}
+	}
+	for (int i = 0; i < 2; i++)
+		PQclear(res[i]);
+	/* A type that was another one at start-up: as good as unknown. */
+	res[1] = PQexecParams(pg, "select 1.5 as n", 0, NULL, NULL, NULL, NULL,
+			      1);
+	text = encoded(res[1]);
+	assert_string_equal(text, "{\"n\":null}");
+	free(text);
+	PQclear(res[1]);
+	PQfinish(pg);
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_same_bytes) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_same_bytes),
+		cmocka_unit_test(test_binary),
+	};
 
 	if (!getenv("PGTEST")) {
 		fputs("PGTEST must name a superuser of a throw-away cluster\n",
