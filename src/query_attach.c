@@ -227,7 +227,8 @@ attach_query(struct query *q, struct contract *c)
 	}
 	if (q->roles && !query_case_attach(q, op))
 		return false;
-	if (q->numbered && (op->public_ || strcmp(op->method, "POST") != 0))
+	if (op && q->numbered &&
+	    (op->public_ || strcmp(op->method, "POST") != 0))
 		return query_fault(q, "numbered: %s (%s) is public, or no POST",
 				   op->id, op->source);
 	if (!resolve_all(q, op))

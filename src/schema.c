@@ -75,9 +75,10 @@ schema_extension(const struct schema *s, const char *keyword)
 bool
 schema_any_extension(const struct schema *s, const char *keyword)
 {
-	for (size_t i = 0; i < schema_property_count(s); i++)
-		if (schema_extension(schema_property(s,
-				schema_property_name(s, i)), keyword))
+	const struct schema *t = schema_target(s);
+
+	for (size_t i = 0; i < t->property_count; i++)
+		if (schema_extension(t->properties[i].schema, keyword))
 			return true;
 	return false;
 }

@@ -102,8 +102,9 @@ comment on function core.colour(timestamptz, timestamptz, timestamptz) is
 	'Of what is due: green, yellow from the first warning on, red when the time is over; null when nothing is. Written to be inlined, which a strict function with an array is not, nor one that names twice what may be a sub-query.';
 
 ---------------------------------------------------------------- errors
+-- The path is fixed because core.enter() comes here with its owner's rights.
 create function core.fail(status integer, code text, pointer text default null) returns void
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
 	if pointer is null then

@@ -437,7 +437,9 @@ begin
 	where s.id = core.street()
 	returning x.* into t;
 	perform ticket.write_private(t, b, place.lon, place.lat);
-	perform ticket.attach_photos(p_id, b -> 'photo_ids', 'report');
+	if jsonb_typeof(b -> 'photo_ids') = 'array' then
+		perform ticket.attach_photos(p_id, b -> 'photo_ids', 'report');
+	end if;
 end
 $$;
 comment on function ticket.submit(uuid, jsonb) is
