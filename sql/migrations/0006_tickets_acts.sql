@@ -463,8 +463,8 @@ create type ticket.own as (
 comment on type ticket.own is 'Of ticket.private, what its reporter and the staff in scope read.';
 
 create type ticket.stand as (
-	own ticket.own, actions json, etag text, supported boolean, thanked boolean, merged_into uuid,
-	rating json, near json);
+	own ticket.own, mine boolean, handler_id uuid, actions json, etag text, supported boolean,
+	thanked boolean, merged_into uuid, rating json, near json);
 comment on type ticket.stand is 'What a ticket is to its reader.';
 
 -- What a ticket is to its reader. In one PL/pgSQL function, for each join and
@@ -483,6 +483,10 @@ declare
 begin
 	if t.support_count > 0 or t.thank_count > 0 or not stranger then
 		bars := ticket.bars(t);
+	end if;
+	x.mine := coalesce(t.owner_id = core.actor(), false);
+	if reader <> 'resident' then
+		x.handler_id := t.handler_id;
 	end if;
 	x.supported := t.support_count > 0 and 'not_supported' = any (bars);
 	x.thanked := 'not_thanked' = any (bars);
@@ -516,34 +520,40 @@ $$;
 comment on function ticket.standing(ticket.ticket) is
 	'What the caller may do now, whether they support it or said thanks; the private half, what it was merged into and how it was rated if they may see that; near-duplicates while it is open and its place known. The ETag covers, with the colour, what changes without a new version; If-Match only compares the version before the dash.';
 
--- A function with a node of its own would keep its row in a store. To a
--- neighbour most tickets are plain (ticket.plain_offers()): then it is not even
--- called.
+-- To a neighbour most tickets are plain (ticket.plain_offers()): then the
+-- function is not even called. A security barrier, so that it is called once a
+-- row and not once a field, and without a node of its own.
+create view ticket.stood with (security_invoker = true, security_barrier = true) as
+select t.*, core.colour(t.due_at, t.warn_at, core.now()) as colour,
+	case when current_setting('linli.role', true) = 'resident'
+		and t.owner_id is distinct from current_setting('linli.actor', true)::uuid
+		and t.support_count + t.thank_count = 0 and t.merged_into is null then null
+		else ticket.standing(t) end as it
+from ticket.ticket t;
+comment on view ticket.stood is 'class: street. A ticket and what it is to its reader.';
+
+-- Few operators, for each is set up at every read; a grid's name by a join, for
+-- a sub-query makes PostgreSQL walk the whole statement at every read.
 create view ticket.detail with (security_invoker = true) as
 select t.street_id as _street_id,
-	coalesce((x.it).etag, t.version::text || ('-' || left(md5(ticket.plain_offers()::text), 8)))
-		|| coalesce(left(x.colour, 1), '') as _etag,
+	coalesce((t.it).etag, t.version::text || ('-' || left(md5(ticket.plain_offers()::text), 8)))
+		|| coalesce(left(t.colour, 1), '') as _etag,
 	t.id, t.number, t.kind, t.category, t.urgency, t.status,
-	coalesce(((x.it).own).title, t.title) as title,
-	coalesce(((x.it).own).description, t.description) as description,
-	t.grid_id, (select g.name from grid.grid g
-		where g.street_id = t.street_id and g.id = t.grid_id) as grid_name,
-	t.is_public as public, t.owner_id is null as on_behalf, ((x.it).own).on_behalf_note,
-	coalesce(t.owner_id = core.actor(), false) as mine,
-	((x.it).own).contact_name, ((x.it).own).contact_phone_mask, ((x.it).own).address, ((x.it).own).compound_id,
-	((x.it).own).building, ((x.it).own).position, ((x.it).own).position_gcj02, ((x.it).own).answers,
-	coalesce(((x.it).own).reply, t.reply) as reply,
-	case when core.role() <> 'resident' then t.handler_id end as handler_id,
-	t.stars, (x.it).rating, t.support_count, coalesce((x.it).supported, false) as supported,
-	t.thank_count, coalesce((x.it).thanked, false) as thanked,
-	t.comment_count, t.photo_count, (x.it).merged_into,
-	t.merged_count, t.reopened_count, t.due_at, x.colour, t.hotline_class, t.urged_count,
+	coalesce(((t.it).own).title, t.title) as title,
+	coalesce(((t.it).own).description, t.description) as description,
+	t.grid_id, g.name as grid_name,
+	t.is_public as public, t.owner_id is null as on_behalf, ((t.it).own).on_behalf_note,
+	coalesce((t.it).mine, false) as mine,
+	((t.it).own).contact_name, ((t.it).own).contact_phone_mask, ((t.it).own).address, ((t.it).own).compound_id,
+	((t.it).own).building, ((t.it).own).position, ((t.it).own).position_gcj02, ((t.it).own).answers,
+	coalesce(((t.it).own).reply, t.reply) as reply,
+	(t.it).handler_id, t.stars, (t.it).rating, t.support_count, coalesce((t.it).supported, false) as supported,
+	t.thank_count, coalesce((t.it).thanked, false) as thanked,
+	t.comment_count, t.photo_count, (t.it).merged_into,
+	t.merged_count, t.reopened_count, t.due_at, t.colour, t.hotline_class, t.urged_count,
 	t.supervised_at, t.created_at, t.updated_at, t.accepted_at, t.resolved_at, t.replied_at, t.closed_at,
-	coalesce((x.it).actions, coalesce(ticket.plain_offers() ->> t.status, '[]')::json) as actions,
-	coalesce((x.it).near, '[]') as similar
-from ticket.ticket t cross join lateral (select case when core.role() = 'resident'
-		and t.owner_id is distinct from core.actor() and t.support_count + t.thank_count = 0
-		and t.merged_into is null then null else ticket.standing(t) end as it,
-	core.colour(t.due_at, t.warn_at, core.now()) as colour offset 0) x;
+	coalesce((t.it).actions, coalesce(ticket.plain_offers() ->> t.status, '[]')::json) as actions,
+	coalesce((t.it).near, '[]') as similar
+from ticket.stood t left join grid.grid g on g.street_id = t.street_id and g.id = t.grid_id;
 comment on view ticket.detail is
 	'class: street. Ticket: what stands in ticket.private is null for those to whom it is hidden.';

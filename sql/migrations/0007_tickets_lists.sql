@@ -381,7 +381,7 @@ comment on function ticket.close_silent(integer) is
 ---------------------------------------------------------------- grants
 -- Columns the app has no use for (the sealed phone and its index, the cell)
 -- are not granted.
-grant select on ticket.category, ticket.listed, ticket.detail to linli_app;
+grant select on ticket.category, ticket.listed, ticket.stood, ticket.detail to linli_app;
 -- A ticket whole: functions take it as a row, and a column that the next
 -- version adds must not stop this one.
 grant select on ticket.ticket to linli_app;
