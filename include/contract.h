@@ -25,6 +25,7 @@ enum param_in { IN_PATH, IN_QUERY, IN_HEADER };
 
 struct param {
 	const char *name; /* as in the contract */
+	const char *pointer; /* as faults name it: ?limit, :id, @If-Match */
 	char *bind;       /* snake_case name in queries: If-Match → if_match */
 	enum param_in in;
 	bool required;

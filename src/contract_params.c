@@ -81,6 +81,16 @@ note_header(struct loader *l, const struct param *p)
 			contract_fault(l, "header %s is no parameter", p->name);
 }
 
+static const char *
+pointer_of(struct loader *l, const struct param *p)
+{
+	static const char marks[] = { [IN_PATH] = ':',
+				      [IN_QUERY] = '?',
+				      [IN_HEADER] = '@' };
+
+	return arena_printf(l->contract->arena, "%c%s", marks[p->in], p->name);
+}
+
 static void
 add_param(struct loader *l, json_t *node)
 {
@@ -104,6 +114,7 @@ add_param(struct loader *l, json_t *node)
 	contract_members(l, node, p->name, known);
 	if (!p->bind || !read_in(l, p, in))
 		return;
+	p->pointer = pointer_of(l, p);
 	p->required = json_is_true(json_object_get(node, "required"));
 	p->schema =
 		contract_schema(l, json_object_get(node, "schema"), p->name);

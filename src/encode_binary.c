@@ -59,6 +59,10 @@ put_integer(char *out, int64_t value)
 	char digits[20];
 	size_t n = 0, len = 0;
 
+	if (value >= 0 && value < 10) {
+		*out = (char)('0' + value);
+		return 1;
+	}
 	do
 		digits[n++] = (char)('0' + x % 10);
 	while (x /= 10);
@@ -69,30 +73,54 @@ put_integer(char *out, int64_t value)
 	return len;
 }
 
+/* Two characters for each number: at 2 * n. */
+static const char tens[] =
+	"00010203040506070809101112131415161718192021222324252627282930313233"
+	"34353637383940414243444546474849505152535455565758596061626364656667"
+	"6869707172737475767778798081828384858687888990919293949596979899";
+
+static inline char *
+put_two(char *out, uint32_t x)
+{
+	memcpy(out, &tens[2 * x], 2);
+	return out + 2;
+}
+
+/* Eight digits of a half at once: each nibble in a byte of its own, the lowest
+ * first; what is above 9 gets the distance from '9' + 1 to 'a'. */
+static void
+put_hex(char *out, uint32_t x)
+{
+	const uint64_t nibbles = 0x0f0f0f0f0f0f0f0fu;
+	uint64_t y = x;
+
+	y = (y | y << 16) & 0x0000ffff0000ffffu;
+	y = (y | y << 8) & 0x00ff00ff00ff00ffu;
+	y = (y | y << 4) & nibbles;
+	y += 0x3030303030303030u +
+	     ((y + 0x0606060606060606u) >> 4 & 0x0101010101010101u) * 39;
+	for (int i = 8; i-- > 0; y >>= 8)
+		out[i] = (char)y;
+}
+
 static size_t
 put_uuid(char *out, const char *s)
 {
-	static const char hex[] = "0123456789abcdef";
-	char *p = out;
+	char hex[32];
 
-	for (int i = 0; i < 16; i++) {
-		unsigned char c = (unsigned char)s[i];
+	for (int i = 0; i < 4; i++) {
+		const unsigned char *at = (const unsigned char *)s + 4 * i;
 
-		if (i == 4 || i == 6 || i == 8 || i == 10)
-			*p++ = '-';
-		*p++ = hex[c >> 4];
-		*p++ = hex[c & 15];
+		put_hex(hex + 8 * i, (uint32_t)at[0] << 24 | at[1] << 16 |
+					     at[2] << 8 | at[3]);
 	}
-	return (size_t)(p - out);
-}
-
-/* So many digits, with zeros in front. */
-static char *
-put_digits(char *out, uint32_t x, int n)
-{
-	for (int i = n; i-- > 0; x /= 10)
-		out[i] = (char)('0' + x % 10);
-	return out + n;
+	memcpy(out, hex, 8);
+	memcpy(out + 9, hex + 8, 4);
+	memcpy(out + 14, hex + 12, 4);
+	memcpy(out + 19, hex + 16, 4);
+	memcpy(out + 24, hex + 20, 12);
+	out[8] = out[13] = out[18] = out[23] = '-';
+	return 36;
 }
 
 /* A day since 2000-01-01, by years that begin in March, so that the leap day
@@ -110,11 +138,11 @@ put_date(char *p, int64_t days)
 	day -= (153 * month + 2) / 5;
 	year += era * 400 + (month >= 10);
 	month = month < 10 ? month + 3 : month - 9;
-	p = put_digits(p, year, 4);
+	p = put_two(put_two(p, year / 100), year % 100);
 	*p++ = '-';
-	p = put_digits(p, month, 2);
+	p = put_two(p, month);
 	*p++ = '-';
-	return put_digits(p, day + 1, 2);
+	return put_two(p, day + 1);
 }
 
 static char *
@@ -122,15 +150,16 @@ put_clock(char *p, int64_t us)
 {
 	uint32_t s = (uint32_t)(us / 1000000), rest = (uint32_t)(us % 1000000);
 
-	p = put_digits(p, s / 3600, 2);
+	p = put_two(p, s / 3600);
 	*p++ = ':';
-	p = put_digits(p, s / 60 % 60, 2);
+	p = put_two(p, s / 60 % 60);
 	*p++ = ':';
-	p = put_digits(p, s % 60, 2);
+	p = put_two(p, s % 60);
 	if (rest == 0)
 		return p;
 	*p++ = '.';
-	p = put_digits(p, rest, 6);
+	p = put_two(put_two(put_two(p, rest / 10000), rest / 100 % 100),
+		    rest % 100);
 	while (p[-1] == '0')
 		p--;
 	return p;

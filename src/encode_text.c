@@ -54,15 +54,21 @@ put_escaped(struct writer *w, unsigned char c)
 	}
 }
 
+static inline uint64_t
+ones_of(unsigned char c)
+{
+	return 0x0101010101010101u * c;
+}
+
 /* Does any of eight bytes need an escape? The usual tricks of finding a zero
  * byte; bytes of multi-byte characters (>= 0x80) are never found. */
 static inline bool
 any_to_escape(uint64_t x)
 {
-	const uint64_t ones = 0x0101010101010101u, tops = ones << 7;
-	uint64_t quote = x ^ (ones * '"'), slash = x ^ (ones * '\\');
+	const uint64_t ones = ones_of(1), tops = ones << 7;
+	uint64_t quote = x ^ ones_of('"'), slash = x ^ ones_of('\\');
 
-	return (((x - ones * 0x20) & ~x) | ((quote - ones) & ~quote) |
+	return (((x - ones_of(0x20)) & ~x) | ((quote - ones) & ~quote) |
 		((slash - ones) & ~slash)) & tops;
 }
 
@@ -83,6 +89,12 @@ encode_put_string(struct writer *w, const char *s, size_t n)
 			memcpy(w->p, &eight, 8);
 			w->p += 8;
 		}
+	}
+	eight = ones_of(' ');
+	memcpy(&eight, s, n);
+	if (!any_to_escape(eight)) {
+		put(w, s, n);
+		n = 0;
 	}
 	for (; n; s++, n--)
 		put_escaped(w, (unsigned char)*s);

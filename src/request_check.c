@@ -156,27 +156,23 @@ static void
 check_param(struct request *rq, size_t i, struct faults *fs)
 {
 	const struct param *p = &rq->op->params[i];
-	static const char marks[] = { [IN_PATH] = ':',
-				      [IN_QUERY] = '?',
-				      [IN_HEADER] = '@' };
 	const char *text = p->in == IN_PATH    ? path_text(rq, p)
 			   : p->in == IN_QUERY ? query_text(rq, p)
 					       : header_text(rq, p, fs);
-	char *pointer = arena_printf(rq->arena, "%c%s", marks[p->in], p->name);
 	json_t *value = NULL;
 	struct fault *f;
 
 	if (!text) {
 		value = json_incref(schema_default(p->schema));
 		if (p->required && p->in != IN_HEADER)
-			faults_add(rq, fs, pointer, "required", NULL);
+			faults_add(rq, fs, p->pointer, "required", NULL);
 	} else {
-		f = schema_check_text(p->schema, text, pointer, &value,
+		f = schema_check_text(p->schema, text, p->pointer, &value,
 				      rq->arena);
 		faults_append(fs, f);
 		if (!f && strcmp(p->bind, "after") == 0 &&
 		    !decode_cursor(rq, &value))
-			faults_add(rq, fs, pointer, "cursor", NULL);
+			faults_add(rq, fs, p->pointer, "cursor", NULL);
 	}
 	rq->param_values[i] = value;
 	if (value)
