@@ -8,8 +8,8 @@
  * under its own name and is opened with the data key.
  *
  * Relies on the session settings of db.c: UTF8, DateStyle ISO, TimeZone UTC.
- * A result may be in PostgreSQL's binary format if it knows all its types: that
- * is cheaper for both sides and the reply is the same. */
+ * A result may be in PostgreSQL's binary format if encode_can() says so: that is
+ * cheaper for both sides and the reply is the same. */
 #ifndef LINLI_ENCODE_H
 #define LINLI_ENCODE_H
 #include <event2/buffer.h>
@@ -36,6 +36,8 @@ void encode_feed(struct evbuffer *out, const PGresult *res,
 /* Value of an underscore column of row 0, or NULL. */
 const char *encode_meta(const PGresult *res, const char *column);
 bool encode_knows_binary(Oid type);
+/* All its columns are text, or of types known in binary. */
+bool encode_can(const PGresult *res);
 /* Appends s[0..n) as a JSON string literal. */
 void encode_string(struct evbuffer *out, const char *s, size_t n);
 #endif

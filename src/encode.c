@@ -23,7 +23,6 @@ enum form {
 	FORM_BOOL,
 	FORM_TIME,
 	FORM_SEALED,
-	FORM_NULL,
 };
 
 struct column {
@@ -110,9 +109,6 @@ plan_make(struct plan *plan, const PGresult *res, const struct schema *shape)
 		c->type = PQftype(res, i);
 		c->form = form_of(c->type);
 		c->binary = PQfformat(res, i) && !encode_is_plain(c->type);
-		/* A type that changed since start-up. */
-		if (c->binary && !encode_knows_binary(c->type))
-			c->form = FORM_NULL;
 		if (c->form == FORM_TEXT && is_sealed(shape, name))
 			c->form = FORM_SEALED;
 		plan->keys += c->name_len + 6;
@@ -128,8 +124,7 @@ put_value(struct writer *w, const struct column *c, const PGresult *res,
 	size_t n = (size_t)PQgetlength(res, row, c->index);
 	char plain[ENCODE_PLAIN];
 
-	if (c->form == FORM_NULL ||
-	    (n == 0 && PQgetisnull(res, row, c->index))) {
+	if (n == 0 && PQgetisnull(res, row, c->index)) {
 		put(w, "null", 4);
 		return;
 	}
@@ -155,8 +150,6 @@ put_value(struct writer *w, const struct column *c, const PGresult *res,
 		break;
 	case FORM_SEALED:
 		put_sealed(w, s, c->name);
-		break;
-	case FORM_NULL:
 		break;
 	}
 }

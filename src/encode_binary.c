@@ -36,6 +36,15 @@ encode_knows_binary(Oid type)
 }
 
 bool
+encode_can(const PGresult *res)
+{
+	for (int i = 0; i < PQnfields(res); i++)
+		if (PQfformat(res, i) && !encode_knows_binary(PQftype(res, i)))
+			return false;
+	return true;
+}
+
+bool
 encode_is_plain(Oid type)
 {
 	return type == TEXT || type == VARCHAR || type == JSON;

@@ -11,6 +11,7 @@
 
 #include "config.h"
 #include "encode.h"
+#include "log.h"
 #include "request_internal.h"
 #include "supervise.h"
 
@@ -228,6 +229,12 @@ answer(struct request *rq, PGresult *res)
 
 	if (hook && hook->reply && !rq->replaying)
 		return hook->reply(rq, res);
+	if (!encode_can(res)) {
+		log_event(LOG_ERROR_, "reply_type",
+			  "%s: a column's type is not what it was at start",
+			  rq->op->id);
+		return fail(rq, "internal_error");
+	}
 	if (rq->op->reply_list)
 		return answer_list(rq, res);
 	if (PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 0)
