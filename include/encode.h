@@ -8,8 +8,8 @@
  * under its own name and is opened with the data key.
  *
  * Relies on the session settings of db.c: UTF8, DateStyle ISO, TimeZone UTC.
- * A result may be in PostgreSQL's binary format if encode_can() says so: that is
- * cheaper for both sides and the reply is the same. */
+ * A result may be in PostgreSQL's binary format if encode_can() says so, which
+ * is cheaper for both sides; the reply is the same. */
 #ifndef LINLI_ENCODE_H
 #define LINLI_ENCODE_H
 #include <event2/buffer.h>
