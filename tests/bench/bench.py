@@ -82,6 +82,9 @@ class Bench:
                 from grid.boundary where street_id = 1 and path = '1/1/') x
             where b.street_id = 1 and b.path ^@ '1/1/'""", "-c", "vacuum analyze", "-c", "checkpoint")
         people = work.actors(conf, work.residents(self.cluster, "linli", [1], 32))
+        # Nobody's is the only session of the street.
+        work.sign_in(self.cluster, "linli", "r.role = 'resident'")
+        self.cluster.psql("linli", "-c", "vacuum analyze identity.session")
         self.work = work.Work(self.folder / "street", people, {
             1: work.tickets(self.cluster, "linli", 1, 500)})
         self.scripts = self.work.scripts()

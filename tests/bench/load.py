@@ -1,5 +1,6 @@
 """Load and what it costs: wrk, pgbench, processor time, memory, idle clients."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -22,8 +23,9 @@ def family(pid):
     """A process and all below it."""
     found = [pid]
     for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in task.read_text().split():
-            found += family(int(child))
+        with contextlib.suppress(OSError):  # ended since
+            for child in task.read_text().split():
+                found += family(int(child))
     return found
 
 

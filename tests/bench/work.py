@@ -53,6 +53,15 @@ def residents(cluster, database, streets, each):
         where n <= %s order by n, street_id""", streets, each)
 
 
+def sign_in(cluster, database, whom, limit=None):
+    """Sessions without tokens of their own, by account; their ids."""
+    return [row[0] for row in cluster.execute(database, f"""
+        insert into identity.session (id, account_id, role, street_id, path, expires_at)
+        select core.new_id(r.street_id), r.account_id, r.role, r.street_id, r.path, now() + interval '1 day'
+        from identity.account_role r where {whom} order by md5(r.account_id::text) limit %s
+        returning id::text""", limit)]
+
+
 def tickets(cluster, database, street, n):
     """Ids of public tickets: what any resident of the street may read."""
     return [row[0] for row in cluster.execute(database, """
@@ -106,15 +115,10 @@ class Work:
     def refreshing(self, cluster, database, count=64):
         tokens = [secrets.token_urlsafe(32) for _ in range(count)]
         cluster.execute(database, """
-            with t as (select hash, row_number() over () as n from unnest(%s) hash),
-            s as (insert into identity.session (id, account_id, role, street_id, path, expires_at)
-                select core.new_id(r.street_id), r.account_id, r.role, r.street_id, r.path, now() + interval '1 day'
-                from identity.account_role r where r.role = 'resident' order by md5(r.account_id::text) limit %s
-                returning id),
-            n as (select id, row_number() over () as n from s)
             insert into identity.refresh_token (hash, session_id, expires_at)
-            select t.hash, n.id, now() + interval '1 day' from t join n using (n)""",
-                        [hashlib.sha256(t.encode()).hexdigest() for t in tokens], count)
+            select hash, session::uuid, now() + interval '1 day' from unnest(%s, %s) t (hash, session)""",
+                        [hashlib.sha256(t.encode()).hexdigest() for t in tokens],
+                        sign_in(cluster, database, "r.role = 'resident'", count))
         return self.write("refresh", [("POST", "/v1/sessions/refresh", "", json.dumps({"refresh_token": t})) for t in tokens])
 
     def write(self, name, requests):
