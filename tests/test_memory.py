@@ -200,7 +200,7 @@ class Short(conftest.World):
         self.control = Control(folder)
         super().__init__(site, spec, folder, env=self.control.env, workers=WORKERS, database_connections=1,
                          metrics_listen=f"unix:{folder}/m", cors_origins="https://page.example", **settings)
-        self.read, self.ready = 0, set()
+        self.read, self.ready, self.excused = 0, set(), 0
 
     def news(self):
         """What the daemon has said since; and who of its workers has a database."""
@@ -217,8 +217,11 @@ class Short(conftest.World):
     def judge(self, where):
         said = self.news()
         assert not unsound(said), f"{where}\n{said}"
+        # A sanitizer's last words may come a round before the end they tell of.
+        self.excused += len(ITS_OWN.findall(said))
         for died in re.findall(r"child_died.*", said):
-            assert "signal 6" in died or "exit code 1" in died and ITS_OWN.search(said), f"{where}\n{said}"
+            self.excused -= "exit code 1" in died
+            assert "signal 6" in died or "exit code 1" in died and self.excused >= 0, f"{where}\n{said}"
         assert self.server.process.poll() is None, f"{where}: the supervisor ended\n{said}"
 
     def close(self):
