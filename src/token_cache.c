@@ -1,7 +1,9 @@
 /*
- * Verified tokens, kept until they expire: a signature costs about 100 µs, a
- * look-up less than one. A fixed table: a newer token takes its place's
- * older one, so memory is bounded and nothing needs to be swept.
+ * Verified tokens, kept until they expire: a signature costs hundreds of µs, a
+ * look-up less than one. A fixed table: a new token takes the place of the one
+ * of its bucket that was used least lately, so memory is bounded and nothing
+ * needs to be swept. With one place a bucket, two people whose tokens fell on
+ * it were verified at every request.
  */
 #include <sodium.h>
 #include <stdlib.h>
@@ -13,15 +15,18 @@
 #include "metrics.h"
 #include "token.h"
 
-#define SLOTS 4096
+#define BUCKETS 512
+#define WAYS 8
 
 struct cached {
 	char *token; /* NULL = free */
 	size_t len;
+	unsigned long used; /* the higher, the later */
 	struct claims claims;
 };
 
-static struct cached slots[SLOTS];
+static struct cached buckets[BUCKETS][WAYS];
+static unsigned long uses;
 static unsigned char secret[crypto_shorthash_KEYBYTES];
 static unsigned long filled_at; /* keys_generation() of the content */
 
@@ -38,23 +43,48 @@ renew(void)
 {
 	if (filled_at == keys_generation())
 		return;
-	for (size_t i = 0; i < SLOTS; i++)
-		forget(&slots[i]);
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (size_t j = 0; j < WAYS; j++)
+			forget(&buckets[i][j]);
 	crypto_shorthash_keygen(secret);
 	filled_at = keys_generation();
 }
 
 static struct cached *
-slot_of(const char *token, size_t len)
+bucket_of(const char *token, size_t len)
 {
 	union {
 		unsigned char bytes[crypto_shorthash_BYTES];
 		uint64_t number;
 	} hash;
 
-	/* Keyed, so that nobody can aim tokens at another's place. */
+	/* Keyed, so that nobody can aim tokens at another's bucket. */
 	crypto_shorthash(hash.bytes, (const unsigned char *)token, len, secret);
-	return &slots[hash.number % SLOTS];
+	return buckets[hash.number % BUCKETS];
+}
+
+/* The whole text is compared: a hash is not a proof. */
+static bool
+holds(const struct cached *c, const char *token, size_t len)
+{
+	return c->token && c->len == len && memcmp(c->token, token, len) == 0;
+}
+
+/* The token's place, or the one it may have. */
+static struct cached *
+place_of(const char *token, size_t len)
+{
+	struct cached *bucket = bucket_of(token, len), *oldest = bucket;
+
+	for (size_t i = 0; i < WAYS; i++) {
+		struct cached *c = &bucket[i];
+
+		if (holds(c, token, len))
+			return c;
+		if (c->used < oldest->used)
+			oldest = c;
+	}
+	return oldest;
 }
 
 const char *
@@ -65,11 +95,11 @@ token_verify_cached(const char *token, size_t len, int64_t now,
 	const char *why;
 
 	renew();
-	c = slot_of(token, len);
-	/* The whole text is compared: a hash is not a proof. */
-	if (c->token && c->len == len && memcmp(c->token, token, len) == 0) {
+	c = place_of(token, len);
+	if (holds(c, token, len)) {
 		if (now < c->claims.exp + TOKEN_LEEWAY) {
 			*out = c->claims;
+			c->used = ++uses;
 			metrics_token(TOKEN_CACHED);
 			return NULL;
 		}
@@ -86,6 +116,7 @@ token_verify_cached(const char *token, size_t len, int64_t now,
 	c->token = xmalloc(len);
 	memcpy(c->token, token, len);
 	c->len = len;
+	c->used = ++uses;
 	c->claims = *out;
 	return NULL;
 }

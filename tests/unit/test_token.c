@@ -1,4 +1,5 @@
 #include "keys_dir.h"
+#include "../../src/metrics_internal.h"
 
 #include <openssl/bn.h>
 #include <openssl/ec.h>
@@ -378,6 +379,27 @@ test_cache(void **state)
 	assert_string_equal(cached(one, NOW), "token_invalid");
 }
 
+/* Of many people at once each is verified once, whoever shares a bucket. */
+static void
+test_cache_shared(void **state)
+{
+	static struct metrics_slot counts[2];
+	char *tokens[256];
+
+	(void)state;
+	metrics.slot = counts;
+	metrics_attach(0);
+	for (int i = 0; i < 256; i++)
+		tokens[i] = signed_token();
+	for (int round = 0; round < 3; round++)
+		for (int i = 0; i < 256; i++)
+			assert_null(cached(tokens[i], NOW));
+	assert_int_equal(counts[1].tokens[TOKEN_VERIFIED], 256);
+	assert_int_equal(counts[1].tokens[TOKEN_CACHED], 512);
+	metrics.slot = NULL;
+	metrics_attach(-1);
+}
+
 /* Many more tokens than places: each still gets its own answer. */
 static void
 test_cache_overflow(void **state)
@@ -411,7 +433,7 @@ main(void)
 		TEST(test_round_trip), TEST(test_shape), TEST(test_size),
 		TEST(test_signature),  TEST(test_algorithms),
 		TEST(test_header),     TEST(test_claims),
-		TEST(test_times),      TEST(test_cache),
+		TEST(test_times),      TEST(test_cache), TEST(test_cache_shared),
 		TEST(test_cache_overflow),
 	};
 
