@@ -105,9 +105,10 @@ reply_send(struct request *rq, int status, const char *type,
 	rq->answered = true;
 	evhttp_send_reply(rq->ev, status, NULL, out);
 	fault_point("after_reply");
+	/* Counted first: who has the answer finds it in the metrics. */
+	request_end(rq);
 	if (conn)
 		send_off(conn);
-	request_end(rq);
 	return DONE;
 }
 
