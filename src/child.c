@@ -23,32 +23,34 @@ children_add(struct children *cs, struct slot *slot, int index)
 	cs->list[cs->count++] = (struct child){ .slot = slot, .index = index };
 }
 
+/* SIGHUP would be the end of a child that has no handler yet. */
+static void
+mask_hup(int how)
+{
+	sigset_t hup;
+
+	sigemptyset(&hup);
+	sigaddset(&hup, SIGHUP);
+	sigprocmask(how, &hup, NULL);
+}
+
 static _Noreturn void
 child_run(const struct children *cs, const struct child *c, pid_t parent)
 {
-	sigset_t held;
-
 	/* Without its supervisor a child drains and goes. */
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		_exit(0);
 	/* Ctrl-C reaches the whole group; only the supervisor heeds it. */
 	signal(SIGINT, SIG_IGN);
-	/* Before there is a handler it would be the child's end. */
-	sigemptyset(&held);
-	sigaddset(&held, SIGHUP);
-	sigprocmask(SIG_SETMASK, &held, NULL);
+	mask_hup(SIG_SETMASK);
 	exit(cs->run(c->index));
 }
 
 void
 child_hears(void)
 {
-	sigset_t held;
-
-	sigemptyset(&held);
-	sigaddset(&held, SIGHUP);
-	sigprocmask(SIG_UNBLOCK, &held, NULL);
+	mask_hup(SIG_UNBLOCK);
 }
 
 static void

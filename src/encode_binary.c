@@ -1,8 +1,6 @@
 /*
- * Values in PostgreSQL's binary format, as its text format has them.
- *
- * Writing numbers, ids and times as text was a sixth of what a list cost
- * PostgreSQL; here it is a few instructions a byte.
+ * Values in PostgreSQL's binary format, as its text format has them: it is
+ * cheaper to write them here than there.
  */
 #include "encode.h"
 

@@ -437,6 +437,7 @@ begin
 	where s.id = core.street()
 	returning x.* into t;
 	perform ticket.write_private(t, b, place.lon, place.lat);
+	-- Mostly there are none, and a call is not free.
 	if jsonb_typeof(b -> 'photo_ids') = 'array' then
 		perform ticket.attach_photos(p_id, b -> 'photo_ids', 'report');
 	end if;

@@ -24,7 +24,6 @@ TOPICS = [
 ]
 
 
-
 class Actor(collections.namedtuple("Actor", "login token sid sub role street epoch")):
     @property
     def claim(self):
