@@ -12,6 +12,8 @@ struct claims {
 	char role[16];
 	long street;
 	long epoch;
+	char claim[96];   /* account, role, street and epoch as core.enter()
+			     compares them; of a verified token only */
 	int64_t iat, exp; /* seconds */
 	/* Of the role client only: */
 	char scope[192]; /* words of ClientScope */

@@ -170,19 +170,20 @@ log_raw(const char *json, size_t len)
 		free(line);
 }
 
-/* "…T06:43:14.123Z" */
-static size_t
-stamp(char *out, size_t cap)
+/* "…T06:43:14", made once a second. */
+static const char *
+second_text(time_t second)
 {
-	struct timespec now;
+	static _Thread_local char text[32];
+	static _Thread_local time_t of;
 	struct tm tm;
-	size_t n;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	n = strftime(out, cap, "%Y-%m-%dT%H:%M:%S", &tm);
-	return n + (size_t)snprintf(out + n, cap - n, ".%03ldZ",
-				    now.tv_nsec / 1000000);
+	if (second != of) {
+		gmtime_r(&second, &tm);
+		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+		of = second;
+	}
+	return text;
 }
 
 bool
@@ -194,16 +195,16 @@ log_wants(enum log_level level)
 size_t
 log_begin(char *out, size_t cap, enum log_level level, const char *event)
 {
-	char time[40];
+	struct timespec now;
 
-	stamp(time, sizeof(time));
+	clock_gettime(CLOCK_REALTIME, &now);
 	return (size_t)snprintf(out, cap,
-				"{\"time\":\"%s\",\"level\":\"%s\","
+				"{\"time\":\"%s.%03ldZ\",\"level\":\"%s\","
 				"\"process\":\"%s\",\"pid\":%d,"
 				"\"event\":\"%s\"",
-				time, levels[level], process,
-				pid ? pid : (int)getpid(),
-				event);
+				second_text(now.tv_sec), now.tv_nsec / 1000000,
+				levels[level], process,
+				pid ? pid : (int)getpid(), event);
 }
 
 void

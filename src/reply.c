@@ -2,6 +2,7 @@
 #include <event2/bufferevent.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "config.h"
 #include "fault.h"
@@ -28,9 +29,24 @@ timing(struct request *rq)
 			    (double)(monotonic_us() - rq->start_us) / 1000);
 }
 
+/* evhttp would write it anew for each reply; it changes once a second. */
+static const char *
+date(void)
+{
+	static char text[40];
+	static time_t of;
+	time_t now = time(NULL);
+
+	if (now != of)
+		evutil_date_rfc1123(text, sizeof(text), NULL);
+	of = now;
+	return text;
+}
+
 static void
 common_headers(struct request *rq, const char *type)
 {
+	reply_header(rq, "Date", date());
 	reply_header(rq, "X-Request-Id", rq->id);
 	reply_header(rq, "X-Content-Type-Options", "nosniff");
 	if (type)

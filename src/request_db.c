@@ -79,9 +79,7 @@ call_enter(struct request *rq, bool early)
 	call = next_call(rq, early ? early_statement
 			 : reads ? enter_statement : write_statement);
 	call->params[call->param_count++] = rq->actor.session;
-	call->params[call->param_count++] = arena_printf(
-		rq->arena, "%s %s %ld %ld", rq->actor.account, rq->actor.role,
-		rq->actor.street, rq->actor.epoch);
+	call->params[call->param_count++] = rq->actor.claim;
 	if (early || !reads)
 		call->params[call->param_count++] = rq->actor.account;
 }

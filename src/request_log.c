@@ -28,11 +28,13 @@ request_log(struct request *rq, int64_t us)
 			      ",\"req\":\"%s\",\"trace\":\"%s\"%s,"
 			      "\"method\":\"%s\",\"op\":\"%s\","
 			      "\"status\":%d,\"from\":\"%s\"%s%s,"
-			      "\"db_ms\":%.2f,\"ms\":%.2f}",
+			      "\"db_ms\":%lld.%02d,\"ms\":%lld.%02d}",
 			      rq->id, rq->trace.id, parent, rq->method,
 			      rq->op ? rq->op->id : "-",
 			      rq->status, rq->address, code, actor,
-			      (double)rq->db_us / 1000, (double)us / 1000);
+			      (long long)rq->db_us / 1000,
+			      (int)(rq->db_us % 1000 / 10),
+			      (long long)us / 1000, (int)(us % 1000 / 10));
 	if (n < sizeof(line))
 		log_raw(line, n);
 }

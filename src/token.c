@@ -146,6 +146,8 @@ who_of(const json_t *payload, struct claims *out)
 	strcpy(out->role, role);
 	out->street = (long)street;
 	out->epoch = (long)epoch;
+	snprintf(out->claim, sizeof(out->claim), "%s %s %ld %ld", out->account,
+		 out->role, out->street, out->epoch);
 	return client_of(payload, out);
 }
 

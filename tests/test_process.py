@@ -2,6 +2,8 @@
 what does not fit does not start."""
 
 import contextlib
+import datetime
+import email.utils
 import json
 import os
 import pathlib
@@ -14,6 +16,7 @@ import stat
 import struct
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -648,6 +651,25 @@ def test_log_lines_are_json_whatever_comes(world):
         assert {"time", "level", "process", "pid", "event"} <= set(entry) and entry["event"] != "forged"
         assert not re.search(rb"[\x00-\x1f\x7f]|\xe2\x80[\xa8\xa9]", line), line
     assert len(lines) > 50
+
+
+def test_times_are_of_the_moment(world):
+    """The Date of a reply and the time of a log line, also when the second changes."""
+    seen = {}
+    def both():
+        begin = time.time()
+        reply = raw.exchange(world.server.url, "GET", "/healthz")
+        date = email.utils.parsedate_to_datetime(reply.header("Date")).timestamp()
+        assert int(begin - 0.1) <= date <= time.time(), "the kernel's second changes a tick late"
+        seen[reply.header("X-Request-Id")] = begin, time.time(), date
+        return len({date for _, _, date in seen.values()}) == 3
+    harness.wait_for(both, "two changes of the second")
+    harness.wait_for(lambda: seen.keys() <= {e["req"] for e in world.server.lines("request")}, "the lines")
+    for line in world.server.lines("request"):
+        if line["req"] in seen:
+            begin, end, _ = seen[line["req"]]
+            logged = datetime.datetime.fromisoformat(line["time"].replace("Z", "+00:00")).timestamp()
+            assert begin - 0.001 <= logged <= end
 
 
 def test_requests_are_not_logged_below_their_level(world):
