@@ -397,6 +397,9 @@ def test_a_dead_database_comes_back_and_so_does_the_import(spec, tmp_path):
     data = site.cluster.folder / "data"
 
     def kill(n):
+        # Stopped meanwhile: it must not be done before anybody looks again.
+        job = world.server.pid("job")
+        os.kill(job, signal.SIGSTOP)
         backends = site.cluster.backends(world.database, "linli_job")
         if n % 2 and backends:
             os.kill(backends[0], signal.SIGKILL)
@@ -405,6 +408,7 @@ def test_a_dead_database_comes_back_and_so_does_the_import(spec, tmp_path):
             harness.wait_for(lambda: site.cluster.begin(check=False).returncode == 0, "PostgreSQL to start")
         harness.wait_for(site.cluster.running, "PostgreSQL to recover")
         harness.wait_for(lambda: world.client().get("/readyz").status_code == 200, "readiness")
+        os.kill(job, signal.SIGCONT)
     try:
         killed_on_its_way(world, build(world), 5000, 3, kill)
         world.close()
