@@ -46,8 +46,9 @@ struct db_job {
 	/* set by the caller; must live until done() */
 	int call_count;
 	struct db_call calls[DB_MAX_CALLS];
-	bool settles; /* see above; the result is the last but one's, and the
-			 last call's text, if it has one, outlives the job */
+	bool settles; /* see above; the result is the last but one's; the last
+			 call has no parameters and is used after the job, so
+			 its text, if it has one, outlives it */
 	unsigned lane; /* of one that settles: what it locks */
 	int64_t timeout_us; /* from submit to result; 0 = pool's default */
 	void (*done)(struct db_job *job);

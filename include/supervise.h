@@ -43,6 +43,7 @@ struct worker {
 	int index;
 	struct conns *conns; /* conn.h */
 	struct evhttp_bound_socket *socket;
+	bool verified; /* as shared's, or by this process since */
 	bool draining;
 	int64_t drain_us; /* when the drain began */
 	int inflight; /* requests between begin and answer */

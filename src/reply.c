@@ -79,11 +79,13 @@ write_at_once(struct bufferevent *bev)
 	evbuffer_unfreeze(out, 1);
 	n = evbuffer_write(out, bufferevent_getfd(bev));
 	evbuffer_freeze(out, 1);
-	if (n < 0 || evbuffer_get_length(out) > 0)
+	/* After the loop there is nobody to tell; evhttp_free() clears up. */
+	if (n < 0 || evbuffer_get_length(out) > 0 ||
+	    event_base_got_break(bufferevent_get_base(bev)))
 		return;
 	/* evhttp goes on when it hears of it, as if from the loop. */
 	bufferevent_disable(bev, EV_WRITE);
-	bufferevent_trigger(bev, EV_WRITE, BEV_OPT_DEFER_CALLBACKS);
+	bufferevent_trigger(bev, EV_WRITE, BEV_TRIG_DEFER_CALLBACKS);
 }
 
 /* evhttp would read on while it writes, and drop the reply when it finds that

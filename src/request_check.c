@@ -98,12 +98,11 @@ header_text(struct request *rq, const struct param *p, struct faults *fs)
 	const char *text = request_header(rq, p->name, &twice);
 
 	if (twice)
-		faults_add(rq, fs, arena_printf(rq->arena, "@%s", p->name),
-		    "repeated", NULL);
+		faults_add(rq, fs, p->pointer, "repeated", NULL);
 	if (text && strcasecmp(p->name, "If-Match") == 0) {
 		text = etag_version(rq->arena, text);
 		if (!text)
-			faults_add(rq, fs, "@If-Match", "format", "entity tag");
+			faults_add(rq, fs, p->pointer, "format", "entity tag");
 	}
 	return text;
 }

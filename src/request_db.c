@@ -349,6 +349,9 @@ request_run(struct request *rq)
 
 	if (!rq->op->query)
 		return fail(rq, "internal_error");
+	/* What is not checked is not complete: it could repeat no reply. */
+	if (!rq->worker->verified)
+		return answer_unavailable(rq);
 	if (request_breaker(rq))
 		return DONE;
 	q = choose_query(rq);

@@ -120,28 +120,37 @@ drain_begin(evutil_socket_t sig, short what, void *arg)
 
 /* ---- database ---- */
 
+/* The database was away at start: what the start could not check is checked
+ * before the first request uses it, in each process, since it also completes
+ * the queries (query_reply.c). It may go away again meanwhile. */
+static void
+catch_up(struct worker *w)
+{
+	const char *why = NULL;
+	int fits;
+
+	if (w->verified)
+		return;
+	fits = verify_database(w->contract, &why);
+	if (fits == 0) {
+		log_event(LOG_ERROR_, "mismatch",
+			  "the database does not fit this program");
+		_Exit(CHILD_UNFIT);
+	}
+	w->verified = fits > 0;
+}
+
 static void
 database_changed(bool ready, void *arg)
 {
 	struct worker *w = arg;
-	const char *why = NULL;
 
-	/* The database was away at start: check what the start could not,
-	 * before the first request uses it. */
-	if (ready && !w->shared->verified) {
-		int fits = verify_database(w->contract, &why);
-
-		if (fits == 0) {
-			log_event(LOG_ERROR_, "mismatch",
-				  "the database does not fit this program");
-			_Exit(CHILD_UNFIT);
-		}
-		w->shared->verified = fits > 0;
-	}
+	if (ready)
+		catch_up(w);
 	log_event(ready ? LOG_INFO_ : LOG_WARN_,
 		  ready ? "database_ready" : "database_away", "%s",
 		  ready ? "connected" : "no connection; requests get 503");
-	slot_set(w->shared, &w->slot->ready, ready);
+	slot_set(w->shared, &w->slot->ready, ready && w->verified);
 }
 
 /* ---- life ---- */
@@ -155,6 +164,10 @@ beat(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	atomic_store(&w->slot->beat_ms, clock_ms());
 	metrics_sample(w->db);
+	if (!w->verified && db_ready(w->db)) {
+		catch_up(w);
+		slot_set(w->shared, &w->slot->ready, w->verified);
+	}
 }
 
 static bool
@@ -257,6 +270,7 @@ worker_main(struct contract *contract, struct shared *shared, int index,
 		.shared = shared,
 		.slot = &shared->workers[index],
 		.index = index,
+		.verified = shared->verified,
 	};
 	struct event *beats, *term, *hup;
 	char name[32];

@@ -27,7 +27,7 @@ ready_before(struct request *rq)
 
 	db_stats(rq->worker->db, &db);
 	metrics_jobs(&work);
-	database = db_ready(rq->worker->db);
+	database = rq->worker->verified && db_ready(rq->worker->db);
 	jobs = clock_ms() - atomic_load(&job->beat_ms) < 30 * 1000;
 	late = work.failing || work.lag_s > LAG_S || work.backlog_s > LAG_S;
 	return reply_json(
