@@ -511,7 +511,7 @@ begin
 	where c.street_id = street and c.ticket_id = any (said);
 	update ticket.rating c set text = core.mask_text(replace(c.text, p_name, p_alias))
 	where c.street_id = street and c.ticket_id = any (mine);
-	update core.event e set data = core.mask_text(replace(e.data::text, p_name, p_alias))::json
+	update core.event e set data = core.mask_json(replace(e.data::text, p_name, p_alias))
 	where e.street_id = street and e.subject_id = any (said) and e.data is not null;
 	-- The job that drops what nobody attached takes rows and files.
 	update ticket.photo f set subject = null, subject_id = null, orgs = null, comment_id = null, path = null, stage = null, attached_at = null,

@@ -504,7 +504,7 @@ create function field.forget(p_account uuid, p_name text, p_alias text) returns 
 language plpgsql
 as $$
 begin
-	update core.event e set data = core.mask_text(replace(e.data::text, p_name, p_alias))::json
+	update core.event e set data = core.mask_json(replace(e.data::text, p_name, p_alias))
 	where e.street_id = core.street() and e.subject = 'hazard' and e.subject_id in (select h.id from field.hazard h
 		where h.street_id = core.street() and h.owner_id = p_account);
 	update field.hazard h set title = core.mask_text(replace(h.title, p_name, p_alias)),
@@ -568,7 +568,7 @@ as $$
 begin
 	return query select e._street_id, e._xact, e._path, e.id, e.at, e.subject, e.subject_id, e.action,
 			e.from_state, e.to_state, e.actor_role, case when e.actor_id = p_actor then e.actor_id end,
-			core.mask_text(e.data::text)::json
+			core.mask_json(e.data::text)
 		from core.event_view e
 		join field.hazard h on h.street_id = e._street_id and h.id = e.subject_id
 		where e._street_id = core.street() and e.subject_id = p_id and e.subject = 'hazard'

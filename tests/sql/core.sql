@@ -34,6 +34,12 @@ select is(core.mask_text(a), b, a) from (values
 	('工单WNC-2026-000123，96户', '工单WNC-2026-000123，96户'),
 	('流水202611220000123456', '流水202611220000123456')) t (a, b);
 
+-- These ids hold what looks like a landline and a mobile number.
+select is(core.mask_json(a)::text, b, a) from (values
+	('{"id":"01a20754-47f7-8001-81f6-060663049705","text":"打13812345678","ids":["01a20754-47f7-8001-81f6-a13812345678","a13812345678"]}',
+		'{"id":"01a20754-47f7-8001-81f6-060663049705","text":"打138****5678","ids":["01a20754-47f7-8001-81f6-a13812345678","a138****5678"]}'),
+	('{}', '{}'), ('"01a20754-47f7-8001-81f6-060663049705"', '"01a20754-47f7-8001-81f6-060663049705"'), (null, null)) t (a, b);
+
 -- paths
 select is(core.path_end('1/9/'), '1/90', 'a subtree ends before its last slash plus one');
 select ok('1/9/12/' collate "C" < core.path_end('1/9/') and not '1/90/' collate "C" < core.path_end('1/9/'),
