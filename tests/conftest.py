@@ -3,6 +3,7 @@ module, for tests that only add and read."""
 
 import os
 import shutil
+import time
 
 import pytest
 
@@ -34,6 +35,14 @@ def wechat():
     fake = fakes.wechat.Wechat()
     yield fake
     fake.stop()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """Days are Chengdu's: a test that counts them begins and ends on one."""
+    left = 86400 - (time.time() + 8 * 3600) % 86400
+    if left < 90:
+        time.sleep(left + 1)
 
 
 @pytest.hookimpl(hookwrapper=True)

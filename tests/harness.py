@@ -5,9 +5,11 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -316,6 +318,15 @@ for data in "$1"/*/data/; do
 done
 rm -rf "$1" """
 HELD = []
+
+
+def free_port():
+    """Below those the kernel gives to connections: nobody takes it meanwhile."""
+    for _ in range(100):
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", random.randrange(20000, 32000)))
+            return s.getsockname()[1]
+    raise RuntimeError("no port is free")
 
 
 def temporary_folder():

@@ -139,6 +139,9 @@ class Poll(threading.Thread):
         assert self.reply is None
 
     def seconds_since(self):
+        """From when there is something to be heard of: other databases of the
+        cluster, just being made, hold the horizon back, too."""
+        self.world.settle()
         now = time.monotonic()
         self.join(30)
         return self.ended - now

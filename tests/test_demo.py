@@ -8,7 +8,6 @@ import pathlib
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 
@@ -18,12 +17,6 @@ import harness
 
 # What the walk shows being refused: a second lead, another street, another lead.
 REFUSED = ["already_accepted", "not_found", "not_found"]
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +40,7 @@ def serving(top):
     told = top / "told"
     with told.open("w") as out:
         run = subprocess.Popen([*harness.TIED, "sh", "sql/demo/run.sh", "build"], cwd=top, stdout=out,
-                               stderr=subprocess.STDOUT, env={**os.environ, "PORT": str(free_port())})
+                               stderr=subprocess.STDOUT, env={**os.environ, "PORT": str(harness.free_port())})
     try:
         harness.wait_for(lambda: "/v1/sessions/switch" in told.read_text() or run.poll() is not None, "the demo", 240)
         assert run.poll() is None, told.read_text()

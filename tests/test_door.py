@@ -90,19 +90,19 @@ def test_four_workers_count_as_one(door):
 
 
 def test_fields_tell_what_is_left_and_when(door):
-    world = door(actor_per_minute=60, actor_burst=3)
+    world = door(actor_per_minute=12, actor_burst=3)  # four of them are quicker than one in five seconds
     for left in (2, 1, 0):
         reply = ask(world, who="lead")
         assert reply.status == 200 and reply.header("Retry-After") is None
-        assert field(reply, "RateLimit-Policy") == ("actor", {"q": 3, "w": 3})
+        assert field(reply, "RateLimit-Policy") == ("actor", {"q": 3, "w": 15})
         name, says = field(reply, "RateLimit")
-        assert name == "actor" and says["r"] == left and says["t"] <= 3
+        assert name == "actor" and says["r"] == left and says["t"] <= 15
     refused = ask(world, who="lead")
     assert refused.status == 429 and field(refused, "RateLimit")[1]["r"] == 0
     problem = json.loads(refused.body)
     assert problem["code"] == "rate_limited" and problem["status"] == 429
     wait = int(refused.header("Retry-After"))
-    assert wait == 1
+    assert 1 <= wait <= 5
     time.sleep(wait)
     assert ask(world, who="lead").status == 200, "waiting so long is enough"
 

@@ -12,11 +12,10 @@ import story
 from story import A, B, together, upload, walk
 from test_hazards import BUREAU, SHOP, act, due, told
 
-TODAY = datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=8))).date()
-
 
 def day(n):
-    return (TODAY + datetime.timedelta(n)).isoformat()
+    today = datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=8))).date()
+    return (today + datetime.timedelta(n)).isoformat()
 
 
 def enter(client, status=201, **fields):
@@ -72,7 +71,7 @@ def test_the_expired_extinguisher_of_quanshui(shared):
     act(manager, h["id"], "start")
     new = go(manager, piece, "replace", 201, serial="MFZ/ABC4-1203", made_on=day(-30), expires_on=day(1795))
     assert (new["place"], new["org_id"], new["expired"], new["installed_on"]) == (
-        "泉水小区9栋楼道", property_company, False, TODAY.isoformat())
+        "泉水小区9栋楼道", property_company, False, day(0))
     assert (show(steward, piece)["status"], show(steward, piece)["replaced_by"]) == ("replaced", new["id"])
     act(manager, h["id"], "submit", note="已更换", photo_ids=[upload(manager)])
     act(steward, h["id"], "verify", note="压力正常")

@@ -25,12 +25,6 @@ from conftest import World
 from test_tls import certify
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def put(text, pairs):
     """Each old text is there and becomes the new one."""
     for old, new in pairs:
@@ -44,7 +38,7 @@ class Front:
 
     def __init__(self, kind, folder, world):
         self.kind, self.folder, self.world = kind, folder, world
-        self.port, self.plain = free_port(), free_port()
+        self.port, self.plain = harness.free_port(), harness.free_port()
         tls = certify(folder / "tls")
         self.ca = tls["tls_certificate"]
         upstream = world.server.url[len("http://"):]

@@ -407,7 +407,7 @@ def test_a_dead_database_comes_back_and_so_does_the_import(spec, tmp_path):
             os.kill(int((data / "postmaster.pid").read_text().split("\n")[0]), signal.SIGKILL)
             harness.wait_for(lambda: site.cluster.begin(check=False).returncode == 0, "PostgreSQL to start")
         harness.wait_for(site.cluster.running, "PostgreSQL to recover")
-        harness.wait_for(lambda: world.client().get("/readyz").status_code == 200, "readiness")
+        harness.wait_for(lambda: world.community.get("/v1/me").status_code == 200, "the workers to connect")
         os.kill(job, signal.SIGCONT)
     try:
         killed_on_its_way(world, build(world), 5000, 3, kill)

@@ -23,15 +23,10 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def seen(site, spec, tmp_path_factory):
     """A world that is measured."""
-    made = World(site, spec, tmp_path_factory.mktemp("seen"), metrics_listen=f"127.0.0.1:{free_port()}")
+    made = World(site, spec, tmp_path_factory.mktemp("seen"), metrics_listen=f"127.0.0.1:{harness.free_port()}")
     yield made
     made.close()
 
@@ -256,7 +251,7 @@ def readiness(world):
 
 
 def test_a_failing_job_degrades_and_is_named(site, spec, tmp_path):
-    world = World(site, spec, tmp_path, job_interval_ms=50, metrics_listen=f"127.0.0.1:{free_port()}")
+    world = World(site, spec, tmp_path, job_interval_ms=50, metrics_listen=f"127.0.0.1:{harness.free_port()}")
     harness.wait_for(lambda: readiness(world)["status"] == "ready", "ready")
     good, = world.sql("select pg_get_functiondef('ticket.close_silent(integer)'::regprocedure)")[0]
     world.sql(BREAK.format(name="close_silent", result="integer"))
@@ -276,7 +271,7 @@ def test_a_failing_job_degrades_and_is_named(site, spec, tmp_path):
 
 
 def test_what_waits_too_long_degrades(site, spec, tmp_path):
-    world = World(site, spec, tmp_path, metrics_listen=f"127.0.0.1:{free_port()}")
+    world = World(site, spec, tmp_path, metrics_listen=f"127.0.0.1:{harness.free_port()}")
     samples.photo(world, "resident")
     world.server.stop()
     world.sql(BREAK.format(name="drop_photos", result="table (hash text)"))

@@ -12,8 +12,11 @@ from story import A, B, MASTER, SPECIAL, at, read, sign_in, together, walk
 from test_hazards import see
 
 CHENGDU = datetime.timezone(datetime.timedelta(hours=8))
-TODAY = datetime.datetime.now(CHENGDU).date()
 GATE, SHED = (104.0851, 30.6601), (104.0861, 30.6611)
+
+
+def this_day():
+    return datetime.datetime.now(CHENGDU).date()
 
 
 def spot(lon, lat, crs="wgs84"):
@@ -29,7 +32,7 @@ def route(client, grid=A, points=(GATE, SHED), radius=50):
 
 def plan(client, way, status=201, **fields):
     """All day, every day, unless told otherwise."""
-    reply = client.post("/v1/patrol-plans", {"route_id": way, "name": "平安嬢嬢日", "rule": "FREQ=DAILY", "start_on": TODAY.isoformat(),
+    reply = client.post("/v1/patrol-plans", {"route_id": way, "name": "平安嬢嬢日", "rule": "FREQ=DAILY", "start_on": this_day().isoformat(),
                                              "from_minute": 0, "to_minute": 1440, **fields})
     assert reply.status_code == status, reply.text
     return reply.json()["id"] if status < 300 else reply.json()["code"]
@@ -104,7 +107,7 @@ def test_tasks_are_made_once_though_the_job_dies(world):
         harness.wait_for(lambda: world.sql("select min(planned_to) > current_date from field.patrol_plan")[0][0], "the job")
     for p in made:
         assert [t["on_day"] for t in tasks(world.community, p, 8)] == [
-            (TODAY + datetime.timedelta(n)).isoformat() for n in range(8)]
+            (this_day() + datetime.timedelta(n)).isoformat() for n in range(8)]
     assert world.sql("select count(*) from core.event where action = 'planned'")[0][0] == 24
 
 
@@ -226,12 +229,12 @@ def test_a_changed_plan_is_planned_anew(shared):
     body = {k: v for k, v in shared.lead.get(url).json().items() if k in (
         "route_id", "name", "start_on", "rule", "from_minute", "to_minute")}
     etag = shared.lead.get(url).headers["ETag"]
-    end = (TODAY + datetime.timedelta(2)).isoformat()
+    end = (this_day() + datetime.timedelta(2)).isoformat()
     assert shared.lead.put(url, {**body, "end_on": end}, headers={"If-Match": etag}).status_code == 200
     assert shared.lead.put(url, body, headers={"If-Match": etag}).status_code == 412
     harness.wait_for(lambda: shared.lead.get(url).json()["planned_to"] > end, "the job")
     left = tasks(shared.lead, made, 3)
-    assert [t["on_day"] for t in left] == [(TODAY + datetime.timedelta(n)).isoformat() for n in range(3)]
+    assert [t["on_day"] for t in left] == [(this_day() + datetime.timedelta(n)).isoformat() for n in range(3)]
     assert (left[0]["id"], left[0]["done"]) == (first[0]["id"], 1)  # what has begun stays
 
 

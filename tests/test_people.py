@@ -15,7 +15,7 @@ import plants
 import samples
 import story
 
-TODAY = datetime.date.today
+CHENGDU = datetime.timezone(datetime.timedelta(hours=8))
 NAME, PHONE, ID_NUMBER = "欧阳春晓", "13987654321", "11010519491231002X"
 
 
@@ -43,8 +43,8 @@ def find(client, **asked):
 
 def born(years, days=0):
     """Of whom so many years and days ago was the day of birth."""
-    today = TODAY()
-    return (today.replace(year=today.year - years, day=min(today.day, 28)) - datetime.timedelta(days)).isoformat()
+    day = datetime.datetime.now(CHENGDU).date() - datetime.timedelta(days)
+    return day.replace(year=day.year - years, day=28 if (day.month, day.day) == (2, 29) else day.day).isoformat()
 
 
 def link(world, person, name="resident"):

@@ -107,7 +107,7 @@ def test_only_its_own_program_tells_of_a_sensor(world):
 
 def test_a_program_that_tells_too_much_is_held_to_its_rate(world):
     """Its own limit: another's is not touched, and what was refused comes through later."""
-    loud = make(world, scopes=["sensors:write"], per_minute=60, burst=3)
+    loud = make(world, scopes=["sensors:write"], per_minute=12, burst=3)
     device = hang(world, "smoke_alarm", by="street", client_id=loud)[1]
     program, other = token(world, loud, secret(world, loud)), hang(world, "smoke_alarm")[1]
     codes = [program.post("/v1/readings", {"device_id": device, "event_id": f"e{n}", "state": "alarm", "at": AT}) for n in range(8)]

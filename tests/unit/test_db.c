@@ -248,7 +248,7 @@ test_shortest_queue(void **state)
 			break;
 		event_base_loop(base, EVLOOP_ONCE);
 	}
-	submit_sql(&slow, "select pg_sleep(1)");
+	submit_sql(&slow, "select pg_sleep(3)");
 	for (int i = 0; i < 4; i++) {
 		submit_sql(&quick[i], "select 1");
 		turn_until(&quick[i].done, 1);

@@ -93,7 +93,7 @@ test_deadline(void **state)
 	submit_sql(&o, "select pg_sleep(4)");
 	finish();
 	assert_int_equal(o.as, DB_LOST);
-	assert_in_range(o.us, 200000, 1000000);
+	assert_in_range(o.us, 200000, 3500000); /* not the four */
 	assert_int_equal(reconnects(), 1);
 	assert_int_equal(run("select 1").as, DB_OK);
 }
@@ -105,7 +105,7 @@ test_deadline_behind_another(void **state)
 
 	(void)state;
 	run("select 1");
-	submit_sql(&slow, "select 'slow' from pg_sleep(0.8)");
+	submit_sql(&slow, "select 'slow' from pg_sleep(3)");
 	submit_sql(&o, "select 1");
 	turn_until(&o.done, 1);
 	assert_int_equal(o.as, DB_LOST);
@@ -133,7 +133,7 @@ test_nobody_there(void **state)
 		assert_int_equal(o[i].done, 1);
 		assert_int_equal(o[i].as, DB_AWAY);
 	}
-	assert_in_range(o[0].us, 900000, 2000000);
+	assert_in_range(o[0].us, 900000, 5000000);
 	assert_in_range(o[299].us, 0, 500000); /* one too many to wait */
 	assert_int_equal(ups, 0);
 	assert_int_equal(db_verify("host=/nonexistent dbname=x", NULL, NULL,

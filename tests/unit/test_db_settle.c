@@ -197,7 +197,7 @@ test_late(void **state)
 
 	(void)state;
 	wait_for_both();
-	o.job.timeout_us = 300000;
+	o.job.timeout_us = 1500000;
 	submit_early(&o, "insert into item (id) values (1)",
 		     "select pg_sleep(4)");
 	turn_until(&o.done, 1);
@@ -236,7 +236,7 @@ test_lane_held_up(void **state)
 
 	(void)state;
 	wait_for_both();
-	submit_early(&o, "select pg_sleep(2)", SETTLE);
+	submit_early(&o, "select pg_sleep(4)", SETTLE);
 	while (monotonic_us() < end) {
 		struct outcome quick = { 0 };
 
