@@ -275,6 +275,11 @@ query_failed(struct request *rq)
 		request_run(rq);
 		return;
 	}
+	/* What is not checked is not complete: there may be a reply. */
+	if (rq->idem_key && !rq->worker->verified) {
+		answer_unavailable(rq);
+		return;
+	}
 	if (rq->idem_key && rq->op->query->replay_sql) {
 		replay(rq, &p);
 		return;
@@ -349,8 +354,8 @@ request_run(struct request *rq)
 
 	if (!rq->op->query)
 		return fail(rq, "internal_error");
-	/* What is not checked is not complete: it could repeat no reply. */
-	if (!rq->worker->verified)
+	/* The check is made as soon as there is a connection; it failed. */
+	if (!rq->worker->verified && db_ready(rq->worker->db))
 		return answer_unavailable(rq);
 	if (request_breaker(rq))
 		return DONE;

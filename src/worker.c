@@ -138,6 +138,9 @@ catch_up(struct worker *w)
 		_Exit(CHILD_UNFIT);
 	}
 	w->verified = fits > 0;
+	log_event(fits > 0 ? LOG_INFO_ : LOG_WARN_,
+		  fits > 0 ? "verified" : "unverified", "%s",
+		  fits > 0 ? "the database fits" : why);
 }
 
 static void

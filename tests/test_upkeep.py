@@ -18,7 +18,7 @@ import harness
 import raw
 import samples
 from conftest import World
-from test_operations import Notified, free_port
+from test_operations import Notified
 
 started = []
 
@@ -237,7 +237,7 @@ def database(site):
 def test_a_socket_of_systemds_outlives_the_program(site, database, tmp_path):
     """Two generations on one socket, three times: not one request fails."""
     settings = harness.Settings(tmp_path, site.cluster, database, site.keys,
-                                metrics_listen=f"127.0.0.1:{free_port()}")
+                                metrics_listen=f"127.0.0.1:{harness.free_port()}")
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
         old = keep(Activated(settings, tmp_path / "log0", listening))
         load = Load(old.url, site.tokens["lead"])
@@ -318,7 +318,7 @@ def test_takeover_without_systemd(site, database, tmp_path, own_program, monkeyp
     starter.chmod(0o755)
     monkeypatch.setattr(harness, "LINLID", starter)
     settings = harness.Settings(tmp_path, site.cluster, database, site.keys,
-                                metrics_listen=f"127.0.0.1:{free_port()}")
+                                metrics_listen=f"127.0.0.1:{harness.free_port()}")
     told = Notified(tmp_path)
     server = keep(harness.Server(settings, tmp_path / "log",
                                  {"NOTIFY_SOCKET": told.path, "WATCHDOG_USEC": "30000000"}))
