@@ -276,15 +276,12 @@ query_failed(struct request *rq)
 		return;
 	}
 	/* What is not checked is not complete: there may be a reply. */
-	if (rq->idem_key && !rq->worker->verified) {
+	if (rq->idem_key && !rq->worker->verified)
 		answer_unavailable(rq);
-		return;
-	}
-	if (rq->idem_key && rq->op->query->replay_sql) {
+	else if (rq->idem_key && rq->op->query->replay_sql)
 		replay(rq, &p);
-		return;
-	}
-	send_held(rq, &p);
+	else
+		send_held(rq, &p);
 }
 
 static void
@@ -304,7 +301,6 @@ query_done(struct db_job *job)
 	case DB_AWAY:
 	case DB_LOST:
 		answer_unavailable(rq);
-		return;
 	}
 }
 
