@@ -1,6 +1,6 @@
 /*
- * Verified tokens, kept until they expire: a signature costs hundreds of µs, a
- * look-up less than one. A fixed table: a new token takes the place of the one
+ * Verified tokens, kept until they expire: a signature costs as much as some
+ * thousand look-ups. A fixed table: a new token takes the place of the one
  * of its bucket that was used least lately, so memory is bounded and nothing
  * needs to be swept. With one place a bucket, two people whose tokens fell on
  * it were verified at every request.

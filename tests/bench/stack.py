@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -67,12 +66,6 @@ def settings(folder, cluster, database, keys):
         actor_per_minute=60000000, actor_burst=100000, address_per_minute=60000000,
         address_burst=100000, max_connections=20000, max_connections_per_address=0,
         idle_timeout_s=600)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def ask(port, target, token=None):
@@ -162,7 +155,7 @@ def build_node(folder):
 
 def start_peers(folder, cluster, database, keys, sql, schemas):
     """Name → running peer; name → reason for those that could not be had."""
-    port, running, missing = free_port(), {}, {}
+    port, running, missing = harness.free_port(), {}, {}
     running["evhttp"] = Peer([str(build_evhttp(folder)), str(port), str(PROCESSES)],
                              port, folder / "evhttp.log")
     pem = public_key(keys, folder)
@@ -175,7 +168,7 @@ def start_peers(folder, cluster, database, keys, sql, schemas):
     for name, build, run in (("go", build_go, []), ("fastify", build_node, ["node"])):
         home = folder / name
         home.mkdir()
-        port = free_port()
+        port = harness.free_port()
         conf = home / "settings.json"
         conf.write_text(json.dumps({**common, **more[name], "port": port}))
         try:

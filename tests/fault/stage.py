@@ -13,7 +13,6 @@ import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -61,11 +60,6 @@ class DurableCluster(harness.Cluster):
     def backends(self, database, user="linli_app"):
         return [pid for pid, in self.execute("postgres", "select pid from pg_stat_activity"
                                              " where datname = %s and usename = %s", database, user)]
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
 
 
 class Heir:
@@ -249,7 +243,7 @@ class Stage:
         self.random = random.Random(seed)
         self.database = existing or site.cluster.fresh()
         self.settings = harness.Settings(self.folder, site.cluster, self.database, site.keys)
-        port = listener.getsockname()[1] if listener else free_port()
+        port = listener.getsockname()[1] if listener else harness.free_port()
         self.settings.values.update(listen=f"{host}:{port}", **settings)
         self.settings.write()
         self.data_dir = self.settings.values["data_dir"]
